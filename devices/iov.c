@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "iov.h"
+
+#include <assert.h>
+#include <string.h>
+
+size_t iov_size(const struct iovec *iov, size_t count)
+{
+	size_t size = 0;
+
+	for (size_t i = 0; i < count; i++)
+		size += iov[i].iov_len;
+	return size;
+}
+
+static size_t smaller(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
+struct iov_window iov_window(const struct iovec *iov, size_t count, size_t offset, size_t size)
+{
+	while (count > 0 && offset >= iov->iov_len) {
+		offset -= iov->iov_len;
+		iov++;
+		count--;
+	}
+	assert(count > 0 || (offset == 0 && size == 0));
+	return (struct iov_window){.iov = iov, .count = count, .skip = offset, .size = size};
+}
+
+struct iov_window iov_window_part(const struct iov_window *window, size_t offset, size_t size)
+{
+	assert(offset <= window->size && size <= window->size - offset);
+	return iov_window(window->iov, window->count, window->skip + offset, size);
+}
+
+/* The first piece of a window that lies in one element. */
+static size_t first_piece(const struct iov_window *window, uint8_t **start)
+{
+	*start = (uint8_t *)window->iov->iov_base + window->skip;
+	return smaller(window->iov->iov_len - window->skip, window->size);
+}
+
+void iov_window_advance(struct iov_window *window, size_t size)
+{
+	size = smaller(size, window->size);
+	window->size -= size;
+	window->skip += size;
+	while (window->count > 0 && window->skip >= window->iov->iov_len) {
+		window->skip -= window->iov->iov_len;
+		window->iov++;
+		window->count--;
+	}
+}
+
+size_t iov_window_read(const struct iov_window *window, void *buf, size_t size)
+{
+	struct iov_window rest = *window;
+	uint8_t *to = buf;
+
+	rest.size = smaller(rest.size, size);
+	while (rest.size > 0) {
+		uint8_t *start;
+		size_t piece = first_piece(&rest, &start);
+
+		memcpy(to, start, piece);
+		to += piece;
+		iov_window_advance(&rest, piece);
+	}
+	return (size_t)(to - (uint8_t *)buf);
+}
+
+size_t iov_window_write(const struct iov_window *window, const void *buf, size_t size)
+{
+	struct iov_window rest = *window;
+	const uint8_t *from = buf;
+
+	rest.size = smaller(rest.size, size);
+	while (rest.size > 0) {
+		uint8_t *start;
+		size_t piece = first_piece(&rest, &start);
+
+		memcpy(start, from, piece);
+		from += piece;
+		iov_window_advance(&rest, piece);
+	}
+	return (size_t)(from - (const uint8_t *)buf);
+}
+
+void iov_window_fill(const struct iov_window *window, uint8_t value)
+{
+	struct iov_window rest = *window;
+
+	while (rest.size > 0) {
+		uint8_t *start;
+		size_t piece = first_piece(&rest, &start);
+
+		memset(start, value, piece);
+		iov_window_advance(&rest, piece);
+	}
+}
+
+size_t iov_window_export(const struct iov_window *window, struct iovec *out, size_t max,
+			 size_t *size)
+{
+	struct iov_window rest = *window;
+	size_t count = 0;
+
+	assert(max > 0);
+	while (rest.size > 0 && count < max) {
+		uint8_t *start;
+		size_t piece = first_piece(&rest, &start);
+
+		out[count++] = (struct iovec){.iov_base = start, .iov_len = piece};
+		iov_window_advance(&rest, piece);
+	}
+	*size = window->size - rest.size;
+	return count;
+}
