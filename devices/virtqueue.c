@@ -1,0 +1,412 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What the ring formats have in common: the pool of chains, translation of
+ * buffers, changes of the memory map.
+ *
+ * Chains. There is one slot for every head that can be in flight. Free slots
+ * form a stack, so that a device that completes at once uses the same, warm one
+ * for ever. Segments stand in the slot; when they do not fit, they move to a
+ * large block, of which there are few.
+ *
+ * Changes of the map. A queue works with one guest_map and looks, when it takes
+ * chains, whether a newer one exists. Chains that are in flight at that moment
+ * keep the old map: each gets a reference of its own, which its push gives back.
+ * Without changes no reference is touched.
+ */
+#include "virtqueue.h"
+#include "virtqueue_internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+const char *virtqueue_fault_name(enum virtqueue_fault fault)
+{
+	static const char *const names[] = {
+		[VIRTQUEUE_OK] = "no fault",
+		[VIRTQUEUE_FAULT_INDEX_JUMP] = "available index moved by more than the queue size",
+		[VIRTQUEUE_FAULT_HEAD_RANGE] = "head not below the queue size",
+		[VIRTQUEUE_FAULT_HEAD_IN_FLIGHT] = "head available again before it was used",
+		[VIRTQUEUE_FAULT_NEXT_RANGE] = "next not below the size of its table",
+		[VIRTQUEUE_FAULT_CHAIN_TOO_LONG] = "chain loops or is longer than the cap",
+		[VIRTQUEUE_FAULT_CHAIN_SIZE] = "chain of more than 2^32 bytes",
+		[VIRTQUEUE_FAULT_ORDER] = "readable descriptor after a writable one",
+		[VIRTQUEUE_FAULT_INDIRECT] = "indirect table not negotiated, nested or with NEXT",
+		[VIRTQUEUE_FAULT_TABLE_SIZE] = "impossible size of an indirect table",
+		[VIRTQUEUE_FAULT_UNMAPPED] = "buffer or table outside of guest memory",
+		[VIRTQUEUE_FAULT_RING_UNMAPPED] = "ring no longer in guest memory",
+	};
+
+	return (size_t)fault < sizeof(names) / sizeof(names[0]) ? names[fault] : "unknown fault";
+}
+
+struct virtqueue *virtqueue_create(struct virtio_device *dev)
+{
+	struct virtqueue *vq = calloc(1, sizeof(*vq));
+
+	if (vq)
+		vq->dev = dev;
+	return vq;
+}
+
+/* Drop map and memory; the positions stay. */
+static void release(struct virtqueue *vq)
+{
+	if (vq->chains && vq->in_flight > 0)
+		for (uint32_t i = 0; i < vq->size; i++)
+			if (vq->chains[i].map && vq->chains[i].map != vq->map)
+				guest_map_release(vq->chains[i].map);
+	guest_map_release(vq->map);
+	free(vq->chains);
+	free(vq->head_in_flight);
+	free(vq->block_next);
+	free(vq->blocks);
+	vq->map = NULL;
+	vq->chains = NULL;
+	vq->head_in_flight = NULL;
+	vq->block_next = NULL;
+	vq->blocks = NULL;
+	vq->in_flight = 0;
+	vq->started = false;
+}
+
+void virtqueue_destroy(struct virtqueue *vq)
+{
+	if (!vq)
+		return;
+	release(vq);
+	free(vq);
+}
+
+/* A chain may have twice as many segments as descriptors: each may cross one region border. */
+static int allocate(struct virtqueue *vq)
+{
+	uint16_t size = vq->size;
+
+	vq->chain_max = size > VIRTQUEUE_CHAIN_MAX ? size : VIRTQUEUE_CHAIN_MAX;
+	vq->block_segments = 2 * vq->chain_max;
+	vq->block_count = size < VIRTQUEUE_BLOCKS_MAX ? size : VIRTQUEUE_BLOCKS_MAX;
+	/* calloc of these sizes is lazy: pages that no request uses cost nothing. */
+	vq->chains = calloc(size, sizeof(*vq->chains));
+	vq->head_in_flight = calloc(size, sizeof(*vq->head_in_flight));
+	vq->block_next = calloc(vq->block_count, sizeof(*vq->block_next));
+	vq->blocks = calloc((size_t)vq->block_count * vq->block_segments, sizeof(*vq->blocks));
+	return vq->chains && vq->head_in_flight && vq->block_next && vq->blocks ? 0 : -ENOMEM;
+}
+
+static void init_pools(struct virtqueue *vq)
+{
+	for (uint16_t i = 0; i < vq->size; i++) {
+		vq->chains[i].slot = i;
+		vq->chains[i].block = VIRTQUEUE_NO_BLOCK;
+		vq->chains[i].next_free = i + 1 < vq->size ? i + 1 : VIRTQUEUE_NO_SLOT;
+	}
+	for (uint16_t i = 0; i < vq->block_count; i++)
+		vq->block_next[i] = i + 1 < vq->block_count ? i + 1 : VIRTQUEUE_NO_BLOCK;
+	vq->free_slot = 0;
+	vq->free_block = 0;
+}
+
+int virtqueue_start(struct virtqueue *vq, const struct virtio_queue_setup *setup, uint64_t features)
+{
+	int error;
+
+	release(vq);
+	vq->setup = *setup;
+	vq->size = setup->size;
+	vq->fault = VIRTQUEUE_OK;
+	vq->event_idx = features & VIRTIO_FEATURE(VIRTIO_RING_F_EVENT_IDX);
+	vq->indirect = features & VIRTIO_FEATURE(VIRTIO_RING_F_INDIRECT_DESC);
+	if (vq->size == 0 || vq->size > VIRTQUEUE_SIZE_MAX)
+		return -EINVAL;
+	memset(vq->cache, 0, sizeof(vq->cache));
+	vq->map = guest_memory_acquire(vq->dev->memory);
+	vq->generation = guest_memory_generation(vq->dev->memory);
+	error = allocate(vq);
+	if (!error)
+		error = split_start(vq);
+	if (error) {
+		release(vq);
+		return error;
+	}
+	init_pools(vq);
+	vq->started = true;
+	return 0;
+}
+
+void virtqueue_stop(struct virtqueue *vq, struct virtio_queue_state *state)
+{
+	if (vq->started && !vq->fault)
+		split_publish(vq);
+	if (state)
+		*state = (struct virtio_queue_state){
+			.avail_index = vq->avail_next,
+			.used_index = vq->used_next,
+			.avail_wrap = true,
+			.used_wrap = true,
+		};
+	release(vq);
+}
+
+bool virtqueue_started(const struct virtqueue *vq)
+{
+	return vq->started;
+}
+
+uint16_t virtqueue_in_flight(const struct virtqueue *vq)
+{
+	return vq->in_flight;
+}
+
+enum virtqueue_fault virtqueue_broken(const struct virtqueue *vq)
+{
+	return vq->fault;
+}
+
+bool virtqueue_break(struct virtqueue *vq, enum virtqueue_fault fault)
+{
+	if (!vq->fault)
+		vq->fault = fault;
+	return false;
+}
+
+/* The memory map changed: work with the new one from here on. */
+static bool refresh(struct virtqueue *vq)
+{
+	struct guest_map *old = vq->map;
+
+	/* Generation first: a change in between is then noticed at the next look. */
+	vq->generation = guest_memory_generation(vq->dev->memory);
+	vq->map = guest_memory_acquire(vq->dev->memory);
+	memset(vq->cache, 0, sizeof(vq->cache));
+	if (old != vq->map && vq->in_flight > 0)
+		guest_map_ref(old, vq->in_flight);
+	guest_map_release(old);
+	return split_map(vq) || virtqueue_break(vq, VIRTQUEUE_FAULT_RING_UNMAPPED);
+}
+
+static bool missing(struct virtqueue *vq, uint64_t gpa, uint64_t size, bool write)
+{
+	const struct virtio_transport_ops *transport = vq->dev->transport_ops;
+
+	if (transport && transport->memory_missing &&
+	    transport->memory_missing(vq->dev->transport, gpa, size, write) == 0)
+		return refresh(vq);
+	return virtqueue_break(vq, VIRTQUEUE_FAULT_UNMAPPED);
+}
+
+/* Fill the cache with the region of gpa. A peer may be asked for it once. */
+static bool load_cache(struct virtqueue *vq, uint64_t gpa, uint64_t size, bool write)
+{
+	enum guest_access access = write ? GUEST_WRITE : GUEST_READ;
+	const struct guest_region *region = guest_map_find(vq->map, gpa, access);
+
+	if (!region) {
+		if (!missing(vq, gpa, size, write))
+			return false;
+		region = guest_map_find(vq->map, gpa, access);
+	}
+	if (!region)
+		return virtqueue_break(vq, VIRTQUEUE_FAULT_UNMAPPED);
+	vq->cache[write] = (struct region_cache){region->gpa, region->size, region->hva};
+	return true;
+}
+
+/* Move the segments to a large block. */
+static bool grow(struct virtqueue *vq, struct chain_builder *builder)
+{
+	struct virtqueue_chain *chain = builder->chain;
+	struct iovec *block;
+
+	if (chain->block != VIRTQUEUE_NO_BLOCK)
+		return virtqueue_break(vq, VIRTQUEUE_FAULT_CHAIN_TOO_LONG);
+	if (vq->free_block == VIRTQUEUE_NO_BLOCK) {
+		builder->starved = true;
+		return false;
+	}
+	chain->block = vq->free_block;
+	vq->free_block = vq->block_next[chain->block];
+	block = vq->blocks + (size_t)chain->block * vq->block_segments;
+	memcpy(block, builder->iov, builder->count * sizeof(*block));
+	builder->iov = block;
+	builder->room = vq->block_segments;
+	return true;
+}
+
+static bool add_segment(struct virtqueue *vq, struct chain_builder *builder, uint8_t *hva,
+			uint64_t size)
+{
+	if (builder->count == builder->room && !grow(vq, builder))
+		return false;
+	builder->iov[builder->count++] = (struct iovec){.iov_base = hva, .iov_len = size};
+	return true;
+}
+
+/* A buffer that is not inside the cached region, or that leaves it. */
+static bool append_slowly(struct virtqueue *vq, struct chain_builder *builder, uint64_t gpa,
+			  uint64_t size, bool write)
+{
+	const struct region_cache *cache = &vq->cache[write];
+
+	if (size > UINT64_MAX - gpa)
+		return virtqueue_break(vq, VIRTQUEUE_FAULT_UNMAPPED);
+	while (size > 0) {
+		uint64_t offset = gpa - cache->gpa, piece;
+
+		if (offset >= cache->size) {
+			if (!load_cache(vq, gpa, size, write))
+				return false;
+			offset = gpa - cache->gpa;
+		}
+		piece = cache->size - offset < size ? cache->size - offset : size;
+		if (!add_segment(vq, builder, cache->hva + offset, piece))
+			return false;
+		gpa += piece;
+		size -= piece;
+	}
+	return true;
+}
+
+bool virtqueue_append(struct virtqueue *vq, struct chain_builder *builder, uint64_t gpa,
+		      uint32_t len, bool write)
+{
+	const struct region_cache *cache = &vq->cache[write];
+	uint64_t offset = gpa - cache->gpa;
+
+	if (write) {
+		builder->writable_seen = true;
+		builder->writable_size += len;
+	} else {
+		if (builder->writable_seen)
+			return virtqueue_break(vq, VIRTQUEUE_FAULT_ORDER);
+		builder->readable_size += len;
+	}
+	/* An empty buffer has no bytes, so its address means nothing. */
+	if (len > 0) {
+		if (offset < cache->size && len <= cache->size - offset) {
+			if (!add_segment(vq, builder, cache->hva + offset, len))
+				return false;
+		} else if (!append_slowly(vq, builder, gpa, len, write)) {
+			return false;
+		}
+	}
+	if (!write)
+		builder->readable_count = builder->count;
+	return true;
+}
+
+const struct vring_desc *virtqueue_table(struct virtqueue *vq, uint64_t gpa, uint64_t size)
+{
+	const void *table = guest_map_contiguous(vq->map, gpa, size, GUEST_READ);
+
+	return (uintptr_t)table % sizeof(uint64_t) == 0 ? table : NULL;
+}
+
+bool virtqueue_readable(struct virtqueue *vq, uint64_t gpa, uint64_t size)
+{
+	const struct guest_region *region;
+
+	if (size > UINT64_MAX - gpa)
+		return false;
+	for (uint64_t end = gpa + size; gpa < end; gpa = region->gpa + region->size) {
+		region = guest_map_find(vq->map, gpa, GUEST_READ);
+		if (!region)
+			return false;
+	}
+	return true;
+}
+
+bool virtqueue_read(struct virtqueue *vq, uint64_t gpa, void *buf, uint32_t size)
+{
+	const struct region_cache *cache = &vq->cache[0];
+	uint8_t *to = buf;
+
+	while (size > 0) {
+		uint64_t offset = gpa - cache->gpa, piece;
+
+		if (offset >= cache->size) {
+			if (!load_cache(vq, gpa, size, false))
+				return false;
+			offset = gpa - cache->gpa;
+		}
+		piece = cache->size - offset < size ? cache->size - offset : size;
+		memcpy(to, cache->hva + offset, piece);
+		to += piece;
+		gpa += piece;
+		size -= (uint32_t)piece;
+	}
+	return true;
+}
+
+static void give_block_back(struct virtqueue *vq, struct virtqueue_chain *chain)
+{
+	if (chain->block == VIRTQUEUE_NO_BLOCK)
+		return;
+	vq->block_next[chain->block] = vq->free_block;
+	vq->free_block = chain->block;
+	chain->block = VIRTQUEUE_NO_BLOCK;
+}
+
+struct virtqueue_chain *virtqueue_pop(struct virtqueue *vq)
+{
+	struct virtqueue_chain *chain;
+	struct chain_builder builder = {.room = VIRTQUEUE_INLINE_SEGMENTS};
+
+	if (!vq->started || vq->fault || vq->free_slot == VIRTQUEUE_NO_SLOT)
+		return NULL;
+	if (vq->generation != guest_memory_generation(vq->dev->memory) && !refresh(vq))
+		return NULL;
+	chain = &vq->chains[vq->free_slot];
+	builder.chain = chain;
+	builder.iov = chain->inline_iov;
+	if (!split_pop(vq, &builder)) {
+		give_block_back(vq, chain);
+		return NULL;
+	}
+	chain->iov = builder.iov;
+	chain->readable_count = builder.readable_count;
+	chain->writable_count = builder.count - builder.readable_count;
+	chain->readable_size = builder.readable_size;
+	chain->writable_size = builder.writable_size;
+	chain->map = vq->map;
+	vq->free_slot = chain->next_free;
+	vq->in_flight++;
+	return chain;
+}
+
+/* The device wrote some of the writable bytes; which, only it knows: log them all. */
+static void log_chain(struct virtqueue *vq, const struct virtqueue_chain *chain)
+{
+	const struct iovec *iov = chain->iov + chain->readable_count;
+
+	for (uint32_t i = 0; i < chain->writable_count; i++)
+		guest_memory_mark_dirty_hva(vq->dev->memory, chain->map, iov[i].iov_base,
+					    iov[i].iov_len);
+}
+
+void virtqueue_push(struct virtqueue *vq, struct virtqueue_chain *chain, uint32_t written)
+{
+	if (vq->dev->memory->dirty_log)
+		log_chain(vq, chain);
+	if (!vq->fault)
+		split_push(vq, chain->head, written);
+	vq->head_in_flight[chain->head] = 0;
+	if (chain->map != vq->map)
+		guest_map_release(chain->map);
+	chain->map = NULL;
+	if (chain->block != VIRTQUEUE_NO_BLOCK)
+		give_block_back(vq, chain);
+	chain->next_free = vq->free_slot;
+	vq->free_slot = chain->slot;
+	vq->in_flight--;
+}
+
+bool virtqueue_publish(struct virtqueue *vq)
+{
+	return vq->started && !vq->fault && split_publish(vq);
+}
+
+bool virtqueue_enable_kicks(struct virtqueue *vq)
+{
+	return vq->started && !vq->fault && split_enable_kicks(vq);
+}

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The device side of a virtqueue: take chains, mark them used, decide about
+ * notifications. One interface for the ring formats; the split ring is in
+ * split.c.
+ *
+ * A device calls, for each queue and on the thread of that queue:
+ *
+ *     while ((chain = virtqueue_pop(vq)) != NULL)
+ *             ... work on chain->iov ..., virtqueue_push(vq, chain, written);
+ *     if (virtqueue_publish(vq))
+ *             notify
+ *
+ * Everything in a ring is written by an enemy. A descriptor is copied once into
+ * private memory, checked, translated, and never read again. What breaks the
+ * rules of the ring (an index that jumps by more than the queue size, a head out
+ * of range or in flight already, a loop, a nested or misplaced indirect table,
+ * memory that is not there) breaks the queue: virtqueue_pop returns NULL from
+ * then on, virtqueue_broken() says why, and the device asks for a reset.
+ *
+ * Memory: all of it is allocated by virtqueue_start. A chain of up to
+ * VIRTQUEUE_INLINE_SEGMENTS segments lives in its slot; a longer one borrows one
+ * of a few large blocks. When none is left, virtqueue_pop returns NULL without
+ * taking the chain, and goes on after a push.
+ *
+ * Threads: one thread at a time for each virtqueue.
+ */
+#ifndef DEVICES_VIRTQUEUE_H
+#define DEVICES_VIRTQUEUE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include <linux/virtio_config.h>
+#include <linux/virtio_ring.h>
+
+#include "device.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define VIRTQUEUE_API_MAJOR 0
+#define VIRTQUEUE_API_MINOR 1
+
+/* The largest queue of either format (2.7, 2.8). */
+#define VIRTQUEUE_SIZE_MAX 32768u
+
+/*
+ * The cap on the descriptors of one chain, counted over ring and table. A
+ * larger queue raises it to its size. The standard demands no more than the
+ * queue size (2.7.4.1 allows a cap); drivers with indirect tables exceed it.
+ */
+#define VIRTQUEUE_CHAIN_MAX 1024u
+
+#define VIRTQUEUE_INLINE_SEGMENTS 12u
+
+/* Feature bits that concern the ring alone and that every device built on this can offer. */
+#define VIRTQUEUE_FEATURES                                                                  \
+	(VIRTIO_FEATURE(VIRTIO_F_VERSION_1) | VIRTIO_FEATURE(VIRTIO_RING_F_INDIRECT_DESC) | \
+	 VIRTIO_FEATURE(VIRTIO_RING_F_EVENT_IDX))
+
+struct guest_map;
+struct virtqueue;
+
+/*
+ * One chain that was taken from the ring. iov holds the device-readable bytes
+ * first, then the device-writable ones; empty descriptors are left out, a
+ * descriptor that crosses regions has several segments. The array belongs to
+ * the queue, is constant, and is valid until the push.
+ */
+struct virtqueue_chain {
+	const struct iovec *iov;
+	uint32_t readable_count; /* segments */
+	uint32_t writable_count;
+	uint64_t readable_size; /* bytes */
+	uint64_t writable_size;
+	uint16_t
+		slot; /* 0..queue size - 1, unique among the chains in flight: index your state by it */
+	uint16_t head; /* the buffer's name in the used ring */
+
+	/* Private to the virtqueue. */
+	uint16_t next_free;
+	uint16_t block;
+	struct guest_map *map;
+	struct iovec inline_iov[VIRTQUEUE_INLINE_SEGMENTS];
+};
+
+/* Why a queue broke. The names are for messages and tests: virtqueue_fault_name(). */
+enum virtqueue_fault {
+	VIRTQUEUE_OK = 0,
+	VIRTQUEUE_FAULT_INDEX_JUMP,     /* available index moved by more than the queue size */
+	VIRTQUEUE_FAULT_HEAD_RANGE,     /* head not below the queue size */
+	VIRTQUEUE_FAULT_HEAD_IN_FLIGHT, /* head available again before it was used */
+	VIRTQUEUE_FAULT_NEXT_RANGE,     /* next not below the size of its table */
+	VIRTQUEUE_FAULT_CHAIN_TOO_LONG, /* a loop, or longer than the cap */
+	VIRTQUEUE_FAULT_CHAIN_SIZE,     /* more than 2^32 bytes */
+	VIRTQUEUE_FAULT_ORDER,          /* a readable descriptor after a writable one */
+	VIRTQUEUE_FAULT_INDIRECT,       /* not negotiated, nested, or together with NEXT */
+	VIRTQUEUE_FAULT_TABLE_SIZE,     /* indirect length 0, not a multiple of 16, or too large */
+	VIRTQUEUE_FAULT_UNMAPPED,       /* buffer or table not in guest memory, or not allowed */
+	VIRTQUEUE_FAULT_RING_UNMAPPED,  /* the ring itself went away with a change of the map */
+};
+
+/* What the queue is called in messages ("head not below the queue size"). */
+const char *virtqueue_fault_name(enum virtqueue_fault fault);
+
+/* Allocate an idle queue for dev. Returns NULL without memory. */
+struct virtqueue *virtqueue_create(struct virtio_device *dev);
+
+/* Stop and free. NULL is accepted. Chains in flight become invalid. */
+void virtqueue_destroy(struct virtqueue *vq);
+
+/*
+ * Make the queue live, with the ring format that features tell.
+ * Returns 0; -EFAULT: the ring is not in guest memory, or available or used
+ * ring not in one piece; -EINVAL:
+ * size, alignment or the state to resume from are impossible; -ENOMEM. The queue
+ * is idle after an error.
+ */
+int virtqueue_start(struct virtqueue *vq, const struct virtio_queue_setup *setup,
+		    uint64_t features);
+
+/*
+ * Forget ring and chains; *state (may be NULL) gets the place to resume from,
+ * which is right only if nothing is in flight. What was pushed is published.
+ */
+void virtqueue_stop(struct virtqueue *vq, struct virtio_queue_state *state);
+
+bool virtqueue_started(const struct virtqueue *vq);
+
+/* Chains that were popped and not pushed. */
+uint16_t virtqueue_in_flight(const struct virtqueue *vq);
+
+enum virtqueue_fault virtqueue_broken(const struct virtqueue *vq);
+
+/*
+ * The next chain, or NULL: nothing is exposed, no block is free, or the queue
+ * is broken or not started. The caller pushes it back exactly once.
+ */
+struct virtqueue_chain *virtqueue_pop(struct virtqueue *vq);
+
+/*
+ * The chain is done. written: bytes that were stored, counted from the first
+ * writable byte without a gap (2.7.8.2); at most writable_size. The driver sees
+ * it after virtqueue_publish.
+ */
+void virtqueue_push(struct virtqueue *vq, struct virtqueue_chain *chain, uint32_t written);
+
+/*
+ * Show all pushed chains to the driver with one store.
+ * Returns whether a used-buffer notification is due (2.7.7.2), which the caller sends.
+ */
+bool virtqueue_publish(struct virtqueue *vq);
+
+/*
+ * Call when virtqueue_pop found nothing and before waiting for a kick: tells
+ * the driver to kick for the next chain (avail_event) and looks again.
+ * Returns true if a chain came in between: pop again.
+ */
+bool virtqueue_enable_kicks(struct virtqueue *vq);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
