@@ -1,0 +1,220 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause
+# Run every test that `make check` has built, replay the corpora, follow the tutorial, and count.
+#
+#   V   what to run: variants, "memcheck" (the tests of ci/valgrind.list), "style"
+#   T   only tests with this in their name
+#   TIMEOUT   seconds for one binary (300)
+#   LOGS      where the logs go (build/check)
+#
+# A job is one binary of one variant. Jobs run in parallel; each leaves LOGS/VARIANT.NAME.log and,
+# beside it, .count with "PASSED FAILED SKIPPED". A test binary reports in TAP. The last line is
+# "N passed, N failed"; the exit status is 1 if anything failed or nothing passed.
+set -eu
+
+logs=${LOGS:-build/check}
+limit=${TIMEOUT:-300}
+
+# shellcheck source=ci/sanitizers.sh
+. ci/sanitizers.sh
+
+# limited COMMAND... : -k, because a test that hangs may also ignore SIGTERM.
+limited() {
+	timeout -k 10 "$limit" "$@"
+}
+
+# why STATUS: what an exit status of a limited command means.
+why() {
+	case $1 in
+	124 | 137) echo "killed: it ran longer than $limit s, or was killed from outside" ;;
+	1[3-9]?) echo "died of signal $(($1 - 128))" ;;
+	*) echo "exit status $1" ;;
+	esac
+}
+
+# count_tap FILE STATUS: print "PASSED FAILED SKIPPED" for the TAP of a binary. What the plan
+# promises and the output does not hold is one failure more: the binary died on the way. cmocka
+# prints one plan for each group, skipped tests as "not ok N # SKIP", and a group whose set-up
+# failed as "not ok 0", without results for its tests.
+count_tap() {
+	awk -v status="$2" '
+		/^1\.\.[0-9]+/ { plan += substr($0, 4) }
+		/^(not )?ok [0-9]+ # SKIP/ { skipped++; next }
+		/^ok [0-9]/ { passed++ }
+		/^not ok 0 / { group++ }
+		/^not ok [0-9]/ { failed++ }
+		END {
+			whole = passed + failed + skipped == plan || group
+			if (!whole || !plan || (status != 0 && !failed))
+				failed++
+			print passed + 0, failed + 0, skipped + 0
+		}' "$1"
+}
+
+# Run the rest of the line as a TAP producer: $log and $count are set.
+run_tap() {
+	status=0
+	limited "$@" >"$log.out" 2>"$log.err" </dev/null || status=$?
+	count_tap "$log.out" "$status" >"$count"
+	{
+		cat "$log.out"
+		echo "# --- stderr"
+		cat "$log.err"
+		[ "$status" -eq 0 ] || echo "# --- $(why "$status")"
+	} >"$log"
+	grep -A 9 '^not ok' "$log.out" | grep -v '^ok ' >"$log.brief" || true
+	tail -n 40 "$log.err" >>"$log.brief"
+	[ "$status" -eq 0 ] || why "$status" >>"$log.brief"
+	rm -f "$log.out" "$log.err"
+}
+
+# Run the rest of the line; it passes with status 0.
+run_plain() {
+	status=0
+	limited "$@" >"$log" 2>&1 </dev/null || status=$?
+	case $status in
+	0) echo 1 0 0 ;;
+	*) echo 0 1 0 ;;
+	esac >"$count"
+	tail -n 40 "$log" >"$log.brief"
+	[ "$status" -eq 0 ] || why "$status" >>"$log.brief"
+}
+
+# A corpus is one test: all its files in one process. Some that fail are then named one by one.
+run_corpus() {
+	replay=$1
+	corpus=$2
+	if [ -z "$(find "$corpus" -type f 2>/dev/null | head -n 1)" ]; then
+		echo "no files in $corpus" | tee "$log" >"$log.brief"
+		echo 0 0 1 >"$count"
+		return
+	fi
+	run_plain find "$corpus" -type f -exec "$replay" {} +
+	grep -q '^0 1 ' "$count" || return 0
+	find "$corpus" -type f | sort | while read -r file; do
+		limited "$replay" "$file" >/dev/null 2>&1 </dev/null || echo "fails: $replay $file"
+	done | head -n 20 | tee -a "$log" >>"$log.brief"
+}
+
+# compiler VARIANT
+compiler() {
+	case $1 in
+	clang*) echo "${CLANG:-clang}" ;;
+	*) echo "${GCC:-gcc}" ;;
+	esac
+}
+
+# run_job VARIANT NAME
+run_job() {
+	variant=$1
+	name=$2
+	log=$logs/$variant.$name.log
+	count=$logs/$variant.$name.count
+	export VQSIM="build/$variant/vqsim"
+	export CMOCKA_MESSAGE_OUTPUT=TAP
+	case $variant.$name in
+	style.*)
+		run_plain sh ci/style.sh
+		;;
+	memcheck.*)
+		VQSIM=build/gcc/vqsim
+		run_tap valgrind --quiet --error-exitcode=99 --leak-check=full \
+			--errors-for-leak-kinds=definite,indirect "build/gcc/tests/$name"
+		;;
+	*.tutorial)
+		CC=$(compiler "$variant") run_tap sh ci/tutorial.sh "$variant"
+		;;
+	*.replay_*)
+		run_corpus "build/$variant/$name" "fuzz/corpus/${name#replay_}"
+		;;
+	*)
+		run_tap "build/$variant/tests/$name"
+		;;
+	esac
+	report "$variant" "$name"
+}
+
+# One line, written at once, so that parallel jobs do not mix.
+report() {
+	read -r passed failed skipped <"$count"
+	line=$(printf '%-10s  %-24s  %d passed' "$1" "$2" "$passed")
+	[ "$failed" -eq 0 ] || line="$line, $failed FAILED"
+	[ "$skipped" -eq 0 ] || line="$line, $skipped skipped"
+	echo "$line"
+}
+
+# sources DIRECTORY PATTERN: names of the tests in the tree, not of what build/ may still hold.
+sources() {
+	find "$1" -maxdepth 1 -name "$2" 2>/dev/null | sed 's|.*/||; s|\.c$||' | sort
+}
+
+listed() {
+	sed 's/#.*//; s/[[:space:]]*$//; /^$/d' ci/valgrind.list
+}
+
+# Print the jobs, one a line. The longest first, so that they do not run alone at the end.
+jobs_of() {
+	case $1 in
+	style) echo style style ;;
+	memcheck) listed | sed "s/^/$1 /" ;;
+	*)
+		sources tests '*_test.c' | sed "s/^/$1 /"
+		sources fuzz 'target_*.c' | sed "s/^target_/$1 replay_/"
+		# A reader builds it with no sanitizer, so that is what is tested.
+		case $1 in
+		gcc | clang) sources ci 'tutorial.sh' | sed "s/^.*/$1 tutorial/" ;;
+		esac
+		;;
+	esac
+}
+
+all_jobs() {
+	for v in memcheck style clang-asan gcc-asan clang gcc coverage; do
+		case " ${V:-gcc clang gcc-asan clang-asan memcheck style} " in
+		*" $v "*) jobs_of "$v" ;;
+		esac
+	done | while read -r v name; do
+		case $name in
+		*"${T:-}"*) echo "$v $name" ;;
+		esac
+	done
+}
+
+show_failures() {
+	for count in "$logs"/*.count; do
+		[ -e "$count" ] || continue
+		read -r passed failed skipped <"$count"
+		[ "$failed" -gt 0 ] || continue
+		log=${count%.count}.log
+		echo
+		echo "FAILED: $log ($failed failed)"
+		sed 's/^/    /' "$log.brief"
+	done
+}
+
+# A job that vanished (the runner was killed) has no count: that is a failure too.
+totals() {
+	cat "$logs"/*.count 2>/dev/null | awk -v jobs="$(wc -l <"$logs/jobs")" '
+		{ passed += $1; failed += $2; skipped += $3 }
+		END {
+			failed += jobs - NR
+			printf "%d passed, %d failed", passed, failed
+			if (skipped)
+				printf ", %d skipped", skipped
+			printf "\n"
+			exit failed > 0 || passed == 0
+		}'
+}
+
+if [ "${1:-}" = --job ]; then
+	run_job "$2" "$3"
+	exit
+fi
+
+mkdir -p "$logs"
+rm -f "$logs"/*.log "$logs"/*.count "$logs"/*.brief
+all_jobs >"$logs/jobs"
+# A job fails in its count, not in its status; xargs says so if one could not run at all.
+xargs -r -P "$(nproc)" -n 2 sh "$0" --job <"$logs/jobs" || echo "check: not every job ran"
+show_failures
+totals
