@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The driver side of the split ring (virtio 1.3, 2.7).
+ *
+ * Who owns a descriptor is known from the slots alone, which no device can reach:
+ *
+ *     free_head -> slot -> slot -> ...   by slots[].next, free_count of them
+ *     head in flight (token set) -> slot -> ...   by slots[].next, count of them
+ *
+ * Every slot is on exactly one of these lists. A chain that comes back is put in
+ * front of the free list in one piece, so the next one finds warm lines.
+ *
+ * Barriers: the release store of avail->idx pairs with the device's acquire load
+ * (2.7.13.3.1); the acquire load of used->idx pairs with the device's release
+ * store. The two full fences each stand between a store of this side and a load
+ * of the other's, and pair with a fence of the device between the opposite pair:
+ *
+ *     publish: store avail->idx  | load used->flags or avail_event   (2.7.13.4.1)
+ *     reap:    store used_event  | load used->idx                    (2.7.14)
+ */
+#include <endian.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "driver.h"
+#include "misuse_internal.h"
+
+/* Missing from older linux/virtio_config.h. */
+#define F_NOTIFICATION_DATA 38
+
+/* As far as an index can be from the present one: a full ring does not reach it. */
+#define EVENT_NEVER 0x8000u
+
+/* next of the last direct descriptor of a chain: a device that follows it is found out. */
+#define NEXT_JUNK 0xffffu
+
+static bool has_event_idx(const struct vqsim_driver *driver)
+{
+	return driver->features & VIRTIO_FEATURE(VIRTIO_RING_F_EVENT_IDX);
+}
+
+static uint16_t used_index_load(const struct vqsim_driver *driver)
+{
+	return le16toh(__atomic_load_n(&driver->ring.used->idx, __ATOMIC_ACQUIRE));
+}
+
+static void used_event_store(struct vqsim_driver *driver)
+{
+	uint16_t distance = driver->notify == VQSIM_NOTIFY_NEVER ? EVENT_NEVER : 0;
+
+	__atomic_store_n(driver->ring.used_event,
+			 htole16((uint16_t)(driver->used_index + distance)), __ATOMIC_RELAXED);
+}
+
+/* vqsim_memory_alloc returns the parts zeroed: the flags start at 0 (2.7.10.1). */
+static void ring_init(struct vqsim_driver *driver, uint16_t size)
+{
+	struct vqsim_memory *memory = driver->memory;
+	struct virtio_queue_setup *setup = &driver->setup;
+	struct vqsim_split_ring *ring = &driver->ring;
+	uint64_t desc_size = sizeof(struct vring_desc) * (uint64_t)size;
+	uint64_t avail_size = 6 + 2 * (uint64_t)size;
+	uint64_t used_size = 6 + 8 * (uint64_t)size;
+
+	setup->size = size;
+	setup->desc_gpa = vqsim_memory_alloc(memory, desc_size, 16);
+	setup->driver_gpa = vqsim_memory_alloc(memory, avail_size, 2);
+	setup->device_gpa = vqsim_memory_alloc(memory, used_size, 4);
+	setup->resume = (struct virtio_queue_state)VIRTIO_QUEUE_STATE_FRESH;
+
+	ring->desc = vqsim_memory_at(memory, setup->desc_gpa, desc_size);
+	ring->avail = vqsim_memory_at(memory, setup->driver_gpa, avail_size);
+	ring->used = vqsim_memory_at(memory, setup->device_gpa, used_size);
+	ring->used_event = &ring->avail->ring[size];
+	ring->avail_event = (__virtio16 *)&ring->used->ring[size];
+}
+
+int vqsim_driver_init(struct vqsim_driver *driver, struct vqsim_memory *memory, uint16_t size,
+		      uint64_t features)
+{
+	memset(driver, 0, sizeof(*driver));
+	if (size == 0 || (size & (size - 1)) != 0)
+		return -EINVAL;
+	driver->slots = calloc(size, sizeof(*driver->slots));
+	if (!driver->slots)
+		return -ENOMEM;
+	driver->memory = memory;
+	driver->features = features;
+	ring_init(driver, size);
+	for (unsigned i = 0; i + 1 < size; i++)
+		driver->slots[i].next = (uint16_t)(i + 1);
+	driver->free_count = size;
+	return 0;
+}
+
+void vqsim_driver_finish(struct vqsim_driver *driver)
+{
+	free(driver->slots);
+	driver->slots = NULL;
+}
+
+/*
+ * len, flags and next are the bytes of one little-endian word. Copied, since a
+ * driver that breaks the rules may put a table at any address.
+ */
+static inline void desc_write(void *desc, const struct vqsim_element *element, uint16_t flags,
+			      uint16_t next)
+{
+	uint64_t write = element->write ? VRING_DESC_F_WRITE : 0;
+	uint64_t addr = htole64(element->gpa);
+	uint64_t rest = htole64((uint64_t)next << 48 | (flags | write) << 32 | element->len);
+
+	memcpy(desc, &addr, sizeof(addr));
+	memcpy((uint8_t *)desc + sizeof(addr), &rest, sizeof(rest));
+}
+
+/* The table is chained by next like the ring itself, entry 0 first (2.7.5.3). */
+static void table_write(uint8_t *table, const struct vqsim_element *elements, unsigned count)
+{
+	for (unsigned i = 0; i + 1 < count; i++, table += sizeof(struct vring_desc))
+		desc_write(table, &elements[i], VRING_DESC_F_NEXT, (uint16_t)(i + 1));
+	desc_write(table, &elements[count - 1], 0, 0);
+}
+
+/* The descriptor of the ring that points to the table of what direct leaves over. */
+static void indirect_write(struct vqsim_driver *driver, uint16_t index,
+			   const struct vqsim_chain *chain)
+{
+	unsigned count = chain->count - chain->direct;
+	uint32_t size = (uint32_t)(count * sizeof(struct vring_desc));
+	struct vqsim_element pointer = {.gpa = chain->table_gpa, .len = size};
+
+	table_write(vqsim_memory_at(driver->memory, chain->table_gpa, size),
+		    chain->elements + chain->direct, count);
+	desc_write(&driver->ring.desc[index], &pointer, VRING_DESC_F_INDIRECT, 0);
+}
+
+/* Write the chain into the descriptors of the free list, in its order. Returns the last. */
+static inline uint16_t chain_write(struct vqsim_driver *driver, const struct vqsim_chain *chain)
+{
+	const struct vqsim_driver_slot *slots = driver->slots;
+	const struct vqsim_element *element = chain->elements;
+	struct vring_desc *desc = driver->ring.desc;
+	bool indirect = chain->direct < chain->count;
+	unsigned linked = indirect ? chain->direct : chain->direct - 1u;
+	uint16_t index = driver->free_head;
+
+	for (; linked > 0; linked--, element++) {
+		uint16_t next = slots[index].next;
+
+		desc_write(&desc[index], element, VRING_DESC_F_NEXT, next);
+		index = next;
+	}
+	if (indirect)
+		indirect_write(driver, index, chain);
+	else
+		desc_write(&desc[index], element, 0, NEXT_JUNK);
+	return index;
+}
+
+int vqsim_driver_add(struct vqsim_driver *driver, const struct vqsim_chain *chain, void *token)
+{
+	unsigned taken = chain->direct + (chain->direct < chain->count);
+	uint16_t head = driver->free_head;
+	struct vqsim_driver_slot *slot;
+
+	if (chain->count == 0 || chain->direct > chain->count)
+		vqsim_misuse(__func__, "%u of %u elements outside a table", chain->direct,
+			     chain->count);
+	if (!token)
+		vqsim_misuse(__func__, "no token");
+	if (taken > driver->free_count)
+		return -1;
+
+	slot = &driver->slots[head];
+	slot->last = chain_write(driver, chain);
+	slot->count = (uint16_t)taken;
+	slot->token = token;
+	driver->free_head = driver->slots[slot->last].next;
+	driver->free_count = (uint16_t)(driver->free_count - taken);
+	driver->ring.avail->ring[driver->avail_index & (driver->setup.size - 1u)] = htole16(head);
+	driver->avail_index++;
+	driver->in_flight++;
+	return head;
+}
+
+static bool kick_wanted(const struct vqsim_driver *driver)
+{
+	uint16_t event, added, passed;
+
+	if (!has_event_idx(driver)) {
+		uint16_t flags = __atomic_load_n(&driver->ring.used->flags, __ATOMIC_RELAXED);
+
+		return !(le16toh(flags) & VRING_USED_F_NO_NOTIFY);
+	}
+	event = le16toh(__atomic_load_n(driver->ring.avail_event, __ATOMIC_RELAXED));
+	added = (uint16_t)(driver->published_index - driver->kicked_index);
+	passed = (uint16_t)(driver->published_index - event - 1);
+	return passed < added;
+}
+
+bool vqsim_driver_publish(struct vqsim_driver *driver)
+{
+	bool wanted;
+
+	if (driver->avail_index == driver->published_index)
+		return false;
+	driver->published_index = driver->avail_index;
+	__atomic_store_n(&driver->ring.avail->idx, htole16(driver->avail_index), __ATOMIC_RELEASE);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	wanted = kick_wanted(driver);
+	driver->kicked_index = driver->published_index;
+	return wanted;
+}
+
+static inline void chain_free(struct vqsim_driver *driver, uint16_t head)
+{
+	struct vqsim_driver_slot *slot = &driver->slots[head];
+
+	driver->slots[slot->last].next = driver->free_head;
+	driver->free_head = head;
+	driver->free_count = (uint16_t)(driver->free_count + slot->count);
+	driver->in_flight--;
+	slot->token = NULL;
+}
+
+/*
+ * The fence is due only where the ring is found empty: whoever looks again before
+ * that sees every entry whose notification the old used_event withheld.
+ */
+static inline void used_event_follow(struct vqsim_driver *driver, uint16_t seen)
+{
+	if (!has_event_idx(driver))
+		return;
+	used_event_store(driver);
+	if (driver->used_index == seen && driver->notify == VQSIM_NOTIFY_ALWAYS)
+		__atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
+enum vqsim_reap vqsim_driver_reap(struct vqsim_driver *driver, struct vqsim_used *used)
+{
+	const struct vring_used_elem *entry;
+	uint16_t seen = used_index_load(driver);
+	uint32_t id;
+
+	if (seen == driver->used_index)
+		return VQSIM_REAP_NOTHING;
+	entry = &driver->ring.used->ring[driver->used_index & (driver->setup.size - 1u)];
+	id = le32toh(__atomic_load_n(&entry->id, __ATOMIC_RELAXED));
+	driver->used_index++;
+	used_event_follow(driver, seen);
+	if (id >= driver->setup.size || !driver->slots[id].token)
+		return VQSIM_REAP_BOGUS;
+	used->token = driver->slots[id].token;
+	used->head = (uint16_t)id;
+	used->len = le32toh(entry->len);
+	chain_free(driver, (uint16_t)id);
+	return VQSIM_REAP_USED;
+}
+
+bool vqsim_driver_set_notify(struct vqsim_driver *driver, enum vqsim_notify notify)
+{
+	uint16_t flags = notify == VQSIM_NOTIFY_NEVER ? VRING_AVAIL_F_NO_INTERRUPT : 0;
+
+	driver->notify = notify;
+	/* With EVENT_IDX the flags stay 0 (2.7.7.1). */
+	if (has_event_idx(driver))
+		used_event_store(driver);
+	else
+		__atomic_store_n(&driver->ring.avail->flags, htole16(flags), __ATOMIC_RELAXED);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	return used_index_load(driver) != driver->used_index;
+}
+
+uint32_t vqsim_driver_kick_data(const struct vqsim_driver *driver, uint16_t queue)
+{
+	/* next_off and next_wrap of a split ring are the two parts of avail->idx (2.9). */
+	if (driver->features & VIRTIO_FEATURE(F_NOTIFICATION_DATA))
+		return queue | (uint32_t)driver->published_index << 16;
+	return queue;
+}
