@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What the parts of the `vqsim` command share: exit codes, the one way to
+ * complain, and the subcommands. Not for users of the library.
+ *
+ * Threads: one.
+ */
+#ifndef VQSIM_CLI_CLI_H
+#define VQSIM_CLI_CLI_H
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum cli_exit {
+	CLI_OK = 0,
+	CLI_FAILED = 1, /* a violation, a request that was not answered OK, or the host failed */
+	CLI_BAD = 2,    /* bad arguments or files; nothing was written */
+};
+
+/*
+ * Print "vqsim: ..." as exactly one line on standard error, whatever bytes the
+ * arguments have.
+ */
+void cli_complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* `vqsim run blk`. argv[0] is "blk". Returns an exit code. */
+int cli_run_blk(int argc, char **argv);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,404 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <linux/virtio_blk.h>
+#include <linux/virtio_ring.h>
+
+#include "cli.h"
+#include "features.h"
+#include "../../devices/device.h"
+
+#define SECTOR           512u
+#define QUEUE_SIZE_MIN   4u /* the least power of two that holds header, data and status */
+#define QUEUE_SIZE_MAX   32768u
+#define QUEUE_COUNT_MAX  256u
+#define BLOCK_SIZE_MAX   (64u << 20)
+#define BUFFER_TOTAL_MAX (UINT64_C(4) << 30)
+
+static const char *const workload_names[] = {"read", "write", "verify", "mix"};
+static const char *const indirect_names[] = {"auto", "always", "never"};
+
+/* One option: how it is written, what the help says, and what it does. */
+struct option_spec {
+	const char *name;
+	const char *value; /* NULL: takes none */
+	const char *help;
+	bool (*apply)(struct run_options *options, const char *value);
+};
+
+/* What a number may be. */
+struct number_spec {
+	const char *option;
+	uint64_t min, max;
+	bool suffix; /* K, M, G and T multiply by powers of 1024 */
+};
+
+static unsigned suffix_shift(char c)
+{
+	static const char suffixes[] = "KMGT";
+	const char *found = c == '\0' ? NULL : strchr(suffixes, c);
+
+	return found == NULL ? 0 : 10u * (unsigned)(found - suffixes + 1);
+}
+
+/* Digits and at most one suffix; false for anything else, also for what does not fit. */
+static bool read_number(const char *text, bool suffix, uint64_t *number)
+{
+	unsigned shift;
+	char *end;
+
+	if (text[0] < '0' || text[0] > '9')
+		return false;
+	errno = 0;
+	*number = strtoull(text, &end, 10);
+	shift = suffix ? suffix_shift(*end) : 0;
+	if (errno != 0 || *number > UINT64_MAX >> shift)
+		return false;
+	*number <<= shift;
+	return end[shift != 0] == '\0';
+}
+
+static bool parse_number(const struct number_spec *spec, const char *text, uint64_t *number)
+{
+	if (read_number(text, spec->suffix, number) && *number >= spec->min && *number <= spec->max)
+		return true;
+	cli_complain("%s cannot be '%s'; give a number from %" PRIu64 " to %" PRIu64 "%s",
+		     spec->option, text, spec->min, spec->max,
+		     spec->suffix ? " (K, M, G, T: times 1024)" : "");
+	return false;
+}
+
+static bool parse_word(const char *option, const char *const *words, unsigned count,
+		       const char *text, unsigned *index)
+{
+	char known[128];
+	size_t used = 0;
+
+	for (*index = 0; *index < count; (*index)++) {
+		if (strcmp(text, words[*index]) == 0)
+			return true;
+	}
+	for (*index = 0; *index < count; (*index)++)
+		used += (size_t)snprintf(known + used, sizeof(known) - used, "%s%s",
+					 *index == 0 ? "" : ", ", words[*index]);
+	cli_complain("unknown %s '%s'; known are %s", option, text, known);
+	return false;
+}
+
+static bool apply_store(struct run_options *options, const char *value)
+{
+	static const struct number_spec size = {"--store ram:", SECTOR, UINT64_C(1) << 46, true};
+
+	options->store = value;
+	options->file_path = NULL;
+	if (strncmp(value, "ram:", 4) == 0) {
+		if (!parse_number(&size, value + 4, &options->ram_size))
+			return false;
+		if (options->ram_size % SECTOR == 0)
+			return true;
+		cli_complain("--store %s: the size is not a multiple of 512 bytes; "
+			     "the nearest that is: %" PRIu64,
+			     value, (options->ram_size + SECTOR - 1) / SECTOR * SECTOR);
+		return false;
+	}
+	if (strncmp(value, "file:", 5) == 0 && value[5] != '\0') {
+		options->file_path = value + 5;
+		return true;
+	}
+	cli_complain("unknown store '%s'; give ram:SIZE or file:PATH", value);
+	return false;
+}
+
+static bool apply_workload(struct run_options *options, const char *value)
+{
+	unsigned index;
+
+	if (!parse_word("workload", workload_names, 4, value, &index))
+		return false;
+	options->workload = (enum run_workload)index;
+	return true;
+}
+
+static bool apply_indirect(struct run_options *options, const char *value)
+{
+	unsigned index;
+
+	if (!parse_word("--indirect", indirect_names, 3, value, &index))
+		return false;
+	options->indirect = (enum run_indirect)index;
+	return true;
+}
+
+static bool apply_seed(struct run_options *options, const char *value)
+{
+	static const struct number_spec spec = {"--seed", 0, UINT64_MAX, false};
+
+	return parse_number(&spec, value, &options->seed);
+}
+
+static bool apply_requests(struct run_options *options, const char *value)
+{
+	static const struct number_spec spec = {"--requests", 1, UINT64_C(1) << 48, true};
+
+	return parse_number(&spec, value, &options->requests);
+}
+
+static bool apply_queue_size(struct run_options *options, const char *value)
+{
+	uint64_t n;
+
+	if (!read_number(value, false, &n) || n < QUEUE_SIZE_MIN || n > QUEUE_SIZE_MAX ||
+	    (n & (n - 1)) != 0) {
+		cli_complain("--queue-size cannot be '%s'; a split ring has a power of two "
+			     "from %u to %u elements",
+			     value, QUEUE_SIZE_MIN, QUEUE_SIZE_MAX);
+		return false;
+	}
+	options->queue_size = (uint16_t)n;
+	return true;
+}
+
+static bool apply_queues(struct run_options *options, const char *value)
+{
+	static const struct number_spec spec = {"--queues", 1, QUEUE_COUNT_MAX, false};
+	uint64_t n;
+
+	if (!parse_number(&spec, value, &n))
+		return false;
+	options->queue_count = (uint16_t)n;
+	return true;
+}
+
+static bool apply_depth(struct run_options *options, const char *value)
+{
+	static const struct number_spec spec = {"--depth", 1, QUEUE_SIZE_MAX, false};
+	uint64_t n;
+
+	if (!parse_number(&spec, value, &n))
+		return false;
+	options->depth = (uint16_t)n;
+	return true;
+}
+
+static bool apply_block_size(struct run_options *options, const char *value)
+{
+	static const struct number_spec spec = {"--block-size", SECTOR, BLOCK_SIZE_MAX, true};
+	uint64_t n;
+
+	if (!parse_number(&spec, value, &n))
+		return false;
+	if (n % SECTOR != 0) {
+		cli_complain("--block-size cannot be '%s'; give a multiple of 512", value);
+		return false;
+	}
+	options->block_size = (uint32_t)n;
+	return true;
+}
+
+static bool apply_features(struct run_options *options, const char *value)
+{
+	return features_parse(value, &options->features);
+}
+
+static bool apply_from(struct run_options *options, const char *value)
+{
+	options->from = value;
+	return true;
+}
+
+static bool apply_to(struct run_options *options, const char *value)
+{
+	options->to = value;
+	return true;
+}
+
+static bool apply_read_only(struct run_options *options, const char *value)
+{
+	(void)value;
+	options->read_only = true;
+	return true;
+}
+
+static bool apply_json(struct run_options *options, const char *value)
+{
+	(void)value;
+	options->json = true;
+	return true;
+}
+
+static bool apply_quiet(struct run_options *options, const char *value)
+{
+	(void)value;
+	options->quiet = true;
+	return true;
+}
+
+static const struct option_spec specs[] = {
+	{"store", "STORE", "ram:SIZE, or file:PATH of an image that exists (mandatory)",
+	 apply_store},
+	{"workload", "WORKLOAD", "read, write, verify or mix (default read)", apply_workload},
+	{"seed", "N", "of the pattern and the mix (default 1)", apply_seed},
+	{"queue-size", "N", "elements of each ring, a power of two (default 256)",
+	 apply_queue_size},
+	{"queues", "N", "request queues (default 1)", apply_queues},
+	{"depth", "N", "requests in flight on each queue (default 16)", apply_depth},
+	{"block-size", "SIZE", "bytes of a request; of a mix, the most (default 64K)",
+	 apply_block_size},
+	{"requests", "N", "stop after so many (default: the disk; of a mix, 10000)",
+	 apply_requests},
+	{"features", "LIST", "bits to take: all, none, NAME, -NAME (default all)", apply_features},
+	{"indirect", "WHEN", "auto, always or never use indirect tables (default auto)",
+	 apply_indirect},
+	{"from", "PATH", "write: a file with the data, as large as the disk", apply_from},
+	{"to", "PATH", "read: where what was read goes; - is standard output", apply_to},
+	{"read-only", NULL, "offer the disk as read-only", apply_read_only},
+	{"json", NULL, "print one JSON object and not the table", apply_json},
+	{"quiet", NULL, "no progress and no table", apply_quiet},
+	{"help", NULL, "this text", NULL},
+};
+
+#define SPEC_COUNT ((int)(sizeof(specs) / sizeof(specs[0])))
+
+static void print_help(void)
+{
+	char left[32];
+	int i;
+
+	printf("usage: vqsim run blk --store ram:SIZE|file:PATH [option ...]\n\n"
+	       "Drives the block device through its virtqueues with a simulated guest.\n\n"
+	       "workloads:\n"
+	       "  read    the whole disk, in order; changes nothing\n"
+	       "  write   the whole disk, with a seeded pattern or --from, then a flush\n"
+	       "  verify  write, flush and read back, compared with a model disk\n"
+	       "  mix     seeded random requests in random framings, against a model disk\n"
+	       "write, verify and mix overwrite what the image holds.\n\n"
+	       "options:\n");
+	for (i = 0; i < SPEC_COUNT; i++) {
+		snprintf(left, sizeof(left), "--%s%s%s", specs[i].name,
+			 specs[i].value == NULL ? "" : " ",
+			 specs[i].value == NULL ? "" : specs[i].value);
+		printf("  %-20s %s\n", left, specs[i].help);
+	}
+	printf("\nexit status: 0 all well; 1 a violation or an error; 2 bad arguments or files\n");
+}
+
+const char *options_workload_name(enum run_workload workload)
+{
+	return workload_names[workload];
+}
+
+const char *options_indirect_name(enum run_indirect indirect)
+{
+	return indirect_names[indirect];
+}
+
+bool options_writes(const struct run_options *options)
+{
+	return options->workload != RUN_READ;
+}
+
+bool options_modelled(const struct run_options *options)
+{
+	return options->workload == RUN_VERIFY || options->workload == RUN_MIX;
+}
+
+static bool takes(const struct run_options *options, unsigned bit)
+{
+	return (options->features & VIRTIO_FEATURE(bit)) != 0;
+}
+
+/* What is wrong with the options taken together, or NULL. */
+static const char *contradiction(const struct run_options *o)
+{
+	uint64_t buffers = UINT64_C(2) * o->block_size * o->depth * o->queue_count;
+
+	if (o->store == NULL)
+		return "--store is missing; give --store ram:SIZE or --store file:PATH";
+	if (o->from != NULL && o->workload != RUN_WRITE)
+		return "--from is the data of a write; give --workload write";
+	if (o->to != NULL && o->workload != RUN_READ)
+		return "--to takes what was read; give --workload read";
+	if (o->to != NULL && strcmp(o->to, "-") == 0 && o->json)
+		return "--to - and --json would both use standard output; give --to a file";
+	if (o->read_only && options_writes(o))
+		return "--read-only disks cannot be written; give --workload read";
+	if (o->queue_count > 1 && !takes(o, VIRTIO_BLK_F_MQ))
+		return "--queues above 1 needs the feature mq; add it to --features";
+	if (o->indirect == RUN_INDIRECT_ALWAYS && !takes(o, VIRTIO_RING_F_INDIRECT_DESC))
+		return "--indirect always needs the feature indirect_desc; add it to --features";
+	if (buffers > BUFFER_TOTAL_MAX)
+		return "--queues times --depth times --block-size is too much guest memory; "
+		       "make it at most 2G";
+	return NULL;
+}
+
+static void complain_option(int result, const char *word)
+{
+	if (result == ':')
+		cli_complain("option '%s' needs a value; see 'vqsim run blk --help'", word);
+	else
+		cli_complain("option '%s' is unknown, ambiguous or takes no value; "
+			     "see 'vqsim run blk --help'",
+			     word);
+}
+
+static void fill_getopt_table(struct option *table)
+{
+	int i;
+
+	for (i = 0; i < SPEC_COUNT; i++) {
+		table[i].name = specs[i].name;
+		table[i].has_arg = specs[i].value == NULL ? no_argument : required_argument;
+		table[i].val = i + 1;
+	}
+}
+
+static enum options_result parse_words(struct run_options *options, int argc, char **argv)
+{
+	struct option table[SPEC_COUNT + 1] = {0};
+	int result;
+
+	fill_getopt_table(table);
+	opterr = 0;
+	while ((result = getopt_long(argc, argv, ":", table, NULL)) != -1) {
+		if (result < 1 || result > SPEC_COUNT) {
+			complain_option(result, argv[optind - 1]);
+			return OPTIONS_BAD;
+		}
+		if (specs[result - 1].apply == NULL) {
+			print_help();
+			return OPTIONS_HELP;
+		}
+		if (!specs[result - 1].apply(options, optarg))
+			return OPTIONS_BAD;
+	}
+	if (optind == argc)
+		return OPTIONS_RUN;
+	cli_complain("unexpected word '%s'; see 'vqsim run blk --help'", argv[optind]);
+	return OPTIONS_BAD;
+}
+
+enum options_result options_parse(struct run_options *options, int argc, char **argv)
+{
+	const char *wrong;
+	enum options_result result;
+
+	*options = (struct run_options){
+		.seed = 1, .queue_size = 256, .queue_count = 1, .depth = 16, .block_size = 65536};
+	features_parse("all", &options->features);
+	result = parse_words(options, argc, argv);
+	if (result != OPTIONS_RUN)
+		return result;
+	wrong = contradiction(options);
+	if (wrong == NULL)
+		return OPTIONS_RUN;
+	cli_complain("%s", wrong);
+	return OPTIONS_BAD;
+}
