@@ -232,7 +232,7 @@ static const struct bad bad_numbers[] = {
 	{{RAM, "--seed", "1K"}, "--seed cannot be '1K'"},
 	{{RAM, "--seed", "18446744073709551616"}, "--seed cannot be"},
 	{{RAM, "--requests", "0"}, "--requests cannot be '0'"},
-	{{RAM, "--requests", "17"}, "is more than the disk has; give at most 16"},
+	{{RAM, "--requests", "17", "--to", "new"}, "is more than the disk has; with --to give at"},
 	{{RAM, "--depth", "32768", "--block-size", "1M"}, "too much guest memory"},
 };
 

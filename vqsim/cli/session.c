@@ -108,9 +108,9 @@ static enum cli_exit check_sizes(struct session *session)
 			     options->block_size, limits.block_size);
 		return CLI_BAD;
 	}
-	if (options->workload != RUN_MIX && options->requests > blocks) {
-		cli_complain("--requests %" PRIu64 " is more than the disk has; give at most "
-			     "%" PRIu64,
+	if (options->to != NULL && options->requests > blocks) {
+		cli_complain("--requests %" PRIu64 " is more than the disk has; with --to give at "
+			     "most %" PRIu64,
 			     options->requests, blocks);
 		return CLI_BAD;
 	}

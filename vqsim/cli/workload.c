@@ -57,10 +57,16 @@ static void fail(struct workload *w, const char *what, int error)
 }
 
 /* The index'th block of the disk; the last one may be shorter. */
+static uint64_t disk_blocks(const struct workload *w)
+{
+	return (w->session->size + w->options->block_size - 1) / w->options->block_size;
+}
+
+/* Past the end of the disk it begins again. */
 static void set_block(struct workload *w, struct workload_slot *slot, enum workload_type type,
 		      uint64_t index)
 {
-	uint64_t offset = index * w->options->block_size;
+	uint64_t offset = index % disk_blocks(w) * w->options->block_size;
 	uint64_t left = w->session->size - offset;
 	uint32_t size = left < w->options->block_size ? (uint32_t)left : w->options->block_size;
 
@@ -291,10 +297,8 @@ static bool run_phase(struct workload *w, const struct workload_phase *phase)
 
 static uint64_t block_count(const struct workload *w)
 {
-	uint64_t blocks = (w->session->size + w->options->block_size - 1) / w->options->block_size;
-
 	if (w->options->workload == RUN_MIX || w->options->requests == 0)
-		return blocks;
+		return disk_blocks(w);
 	return w->options->requests;
 }
 
