@@ -4,6 +4,7 @@
  * that tell of a step outside, and an allocator that goes back in time.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -43,28 +44,34 @@ static int tear_down(void **state)
 	return 0;
 }
 
-/* The signal that a child dies from when it writes one byte; 0: it survives. */
-static int signal_of_store(uint8_t *at)
+/*
+ * What may be done with a byte of this process: "rw", "--", or "" for one that is
+ * not mapped. The kernel is asked, so that no handler of a sanitizer comes into it.
+ */
+static const char *rights(const uint8_t *at)
 {
-	pid_t child = fork();
-	int status;
+	static char found[3];
+	FILE *maps = fopen("/proc/self/maps", "r");
+	char line[512], seen[8];
+	uintptr_t from, to;
 
-	assert_true(child >= 0);
-	if (child == 0) {
-		signal(SIGSEGV, SIG_DFL);
-		*(volatile uint8_t *)at = 1;
-		_exit(0);
+	assert_non_null(maps);
+	found[0] = 0;
+	while (fgets(line, sizeof(line), maps)) {
+		if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " %7s", &from, &to, seen) == 3 &&
+		    (uintptr_t)at >= from && (uintptr_t)at < to)
+			memcpy(found, seen, 2);
 	}
-	assert_int_equal(waitpid(child, &status, 0), child);
-	return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+	fclose(maps);
+	return found;
 }
 
-static void survives_inside_and_faults_beside(uint8_t *view, uint64_t size)
+static void accessible_inside_and_guarded_beside(uint8_t *view, uint64_t size)
 {
-	assert_int_equal(signal_of_store(view), 0);
-	assert_int_equal(signal_of_store(view + size - 1), 0);
-	assert_int_equal(signal_of_store(view - 1), SIGSEGV);
-	assert_int_equal(signal_of_store(view + size), SIGSEGV);
+	assert_string_equal(rights(view), "rw");
+	assert_string_equal(rights(view + size - 1), "rw");
+	assert_string_equal(rights(view - 1), "--");
+	assert_string_equal(rights(view + size), "--");
 }
 
 /* What misuse is: the child ends by abort. */
@@ -90,8 +97,8 @@ static void every_view_of_every_region_has_a_guard_on_both_sides(void **state)
 	for (unsigned i = 0; i < COUNT; i++) {
 		const struct vqsim_mapping *mapping = &memory->mappings[i];
 
-		survives_inside_and_faults_beside(mapping->driver, mapping->range.size);
-		survives_inside_and_faults_beside(mapping->device, mapping->range.size);
+		accessible_inside_and_guarded_beside(mapping->driver, mapping->range.size);
+		accessible_inside_and_guarded_beside(mapping->device, mapping->range.size);
 	}
 }
 
