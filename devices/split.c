@@ -44,6 +44,10 @@ bool split_map(struct virtqueue *vq)
 	if (!virtqueue_readable(vq, s->desc_gpa, 16 * size))
 		return false;
 	ring->desc = virtqueue_table(vq, s->desc_gpa, 16 * size);
+	vq->simple_max = 0;
+	if (ring->desc)
+		vq->simple_max =
+			vq->size < VIRTQUEUE_INLINE_SEGMENTS ? vq->size : VIRTQUEUE_INLINE_SEGMENTS;
 	ring->avail = guest_map_contiguous(vq->map, s->driver_gpa, 6 + 2 * size, GUEST_READ);
 	ring->used = guest_map_contiguous(vq->map, s->device_gpa, 6 + 8 * size, GUEST_WRITE);
 	/* The host address of a region is the transport's choice, and may be odd. */
@@ -86,41 +90,34 @@ struct descriptor {
 	uint16_t next;
 };
 
-/* The descriptors of one table. */
+/* The table that a walk is in, and how far it may go. */
 struct walk {
 	const struct vring_desc *table; /* NULL: not in one piece here, read it through gpa */
 	uint64_t gpa;
 	uint32_t size; /* entries */
+	uint32_t left; /* descriptors that the chain may still have */
 	bool indirect;
 };
 
-static inline struct descriptor decode(uint64_t first, uint64_t second)
+/* Each byte of a descriptor is loaded once, and the compiler cannot make it twice. */
+static inline struct descriptor load(const struct vring_desc *desc)
 {
-	second = le64toh(second);
 	return (struct descriptor){
-		.gpa = le64toh(first),
-		.len = (uint32_t)second,
-		.flags = (uint16_t)(second >> 32),
-		.next = (uint16_t)(second >> 48),
+		.gpa = le64toh(__atomic_load_n(&desc->addr, __ATOMIC_RELAXED)),
+		.len = le32toh(__atomic_load_n(&desc->len, __ATOMIC_RELAXED)),
+		.flags = le16toh(__atomic_load_n(&desc->flags, __ATOMIC_RELAXED)),
+		.next = le16toh(__atomic_load_n(&desc->next, __ATOMIC_RELAXED)),
 	};
 }
 
-/* Each byte of a descriptor is loaded once, and the compiler cannot make it twice. */
-static inline bool load(struct virtqueue *vq, const struct walk *walk, uint16_t index,
-			struct descriptor *desc)
+/* The same for a table that is in pieces. */
+static bool gather(struct virtqueue *vq, uint64_t gpa, struct descriptor *desc)
 {
-	uint64_t copy[2];
+	struct vring_desc copy;
 
-	if (walk->table) {
-		const uint64_t *words = (const void *)&walk->table[index];
-
-		*desc = decode(__atomic_load_n(&words[0], __ATOMIC_RELAXED),
-			       __atomic_load_n(&words[1], __ATOMIC_RELAXED));
-		return true;
-	}
-	if (!virtqueue_read(vq, walk->gpa + 16 * (uint64_t)index, copy, sizeof(copy)))
+	if (!virtqueue_read(vq, gpa, &copy, sizeof(copy)))
 		return false;
-	*desc = decode(copy[0], copy[1]);
+	*desc = load(&copy);
 	return true;
 }
 
@@ -135,95 +132,146 @@ static bool look(struct virtqueue *vq)
 	return index != vq->avail_next;
 }
 
-static bool walk_table(struct virtqueue *vq, struct chain_builder *builder, const struct walk *walk,
-		       uint16_t first);
-
-/* 2.7.5.3: an indirect table ends the chain it hangs on; WRITE on it is ignored. */
-static bool enter_table(struct virtqueue *vq, struct chain_builder *builder,
-			const struct descriptor *desc)
+/*
+ * 2.7.5.3: an indirect table ends the chain it hangs on; WRITE on it is ignored.
+ * Returns whether the walk goes on at its first entry.
+ */
+static bool enter_table(struct virtqueue *vq, struct walk *walk, const struct descriptor *desc)
 {
-	struct walk walk = {.gpa = desc->gpa, .size = desc->len / 16, .indirect = true};
+	uint32_t size = desc->len / 16;
 
-	if (!vq->indirect || (desc->flags & VRING_DESC_F_NEXT))
+	if (!vq->indirect || walk->indirect || (desc->flags & VRING_DESC_F_NEXT))
 		return virtqueue_break(vq, VIRTQUEUE_FAULT_INDIRECT);
-	if (desc->len == 0 || desc->len % 16 != 0 || walk.size > VIRTQUEUE_SIZE_MAX)
+	if (desc->len == 0 || desc->len % 16 != 0 || size > VIRTQUEUE_SIZE_MAX)
 		return virtqueue_break(vq, VIRTQUEUE_FAULT_TABLE_SIZE);
 	if (desc->gpa > UINT64_MAX - desc->len)
 		return virtqueue_break(vq, VIRTQUEUE_FAULT_UNMAPPED);
-	walk.table = virtqueue_table(vq, desc->gpa, desc->len);
-	/* The pointing descriptor carries no buffer and does not count. */
-	builder->descriptors--;
-	return walk_table(vq, builder, &walk, 0);
-}
-
-static bool walk_table(struct virtqueue *vq, struct chain_builder *builder, const struct walk *walk,
-		       uint16_t first)
-{
-	uint32_t cap = walk->indirect ? vq->chain_max : vq->size;
-	struct descriptor desc = {.next = first};
-
-	do {
-		uint16_t index = desc.next;
-
-		if (index >= walk->size)
-			return virtqueue_break(vq, VIRTQUEUE_FAULT_NEXT_RANGE);
-		/* Counting hops is what ends a loop: empty descriptors never exceed a size. */
-		if (builder->descriptors++ == cap)
-			return virtqueue_break(vq, VIRTQUEUE_FAULT_CHAIN_TOO_LONG);
-		if (!load(vq, walk, index, &desc))
-			return false;
-		if (desc.flags & VRING_DESC_F_INDIRECT) {
-			if (walk->indirect)
-				return virtqueue_break(vq, VIRTQUEUE_FAULT_INDIRECT);
-			return enter_table(vq, builder, &desc);
-		}
-		if (!virtqueue_append(vq, builder, desc.gpa, desc.len,
-				      desc.flags & VRING_DESC_F_WRITE))
-			return false;
-	} while (desc.flags & VRING_DESC_F_NEXT);
+	walk->table = virtqueue_table(vq, desc->gpa, desc->len);
+	walk->gpa = desc->gpa;
+	walk->size = size;
+	/* A higher cap; the pointing descriptor carries no buffer and does not count. */
+	walk->left += vq->chain_max - vq->size + 1;
+	walk->indirect = true;
 	return true;
 }
 
-bool split_pop(struct virtqueue *vq, struct chain_builder *builder)
+/* Replace desc by the one it leads to. */
+static bool follow(struct virtqueue *vq, struct walk *walk, struct descriptor *desc)
+{
+	uint16_t index = desc->next;
+
+	if (index >= walk->size)
+		return virtqueue_break(vq, VIRTQUEUE_FAULT_NEXT_RANGE);
+	/* Counting hops is what ends a loop: empty descriptors never exceed a size. */
+	if (walk->left-- == 0)
+		return virtqueue_break(vq, VIRTQUEUE_FAULT_CHAIN_TOO_LONG);
+	if (!walk->table)
+		return gather(vq, walk->gpa + 16 * (uint64_t)index, desc);
+	*desc = load(&walk->table[index]);
+	return true;
+}
+
+static bool take(struct virtqueue *vq, struct walk *walk, struct chain_builder *builder,
+		 struct descriptor *desc)
+{
+	if (!(desc->flags & VRING_DESC_F_INDIRECT))
+		return virtqueue_append(vq, builder, desc->gpa, desc->len, desc->flags);
+	if (!enter_table(vq, walk, desc))
+		return false;
+	desc->flags = VRING_DESC_F_NEXT;
+	desc->next = 0;
+	return true;
+}
+
+static inline struct virtqueue_chain *finish(struct virtqueue *vq, struct chain_builder *builder,
+					     uint16_t head)
+{
+	if (builder->size > UINT32_MAX + UINT64_C(1)) {
+		virtqueue_break(vq, VIRTQUEUE_FAULT_CHAIN_SIZE);
+		return virtqueue_abandon(vq, builder->chain);
+	}
+	vq->avail_next++;
+	return virtqueue_commit(vq, builder, head);
+}
+
+/*
+ * The rest of a chain. desc is loaded but not taken; it is the last of visited
+ * descriptors. The arguments are copies, so that those of split_pop can stay in
+ * registers.
+ */
+static __attribute__((noinline)) struct virtqueue_chain *pop_rest(struct virtqueue *vq,
+								  struct chain_builder builder,
+								  struct descriptor desc,
+								  uint16_t visited, uint16_t head)
 {
 	struct walk walk = {
 		.table = vq->split.desc,
 		.gpa = vq->setup.desc_gpa,
 		.size = vq->size,
+		.left = vq->size - visited,
 	};
-	uint16_t head;
 
+	while (take(vq, &walk, &builder, &desc)) {
+		if (!(desc.flags & VRING_DESC_F_NEXT))
+			return finish(vq, &builder, head);
+		if (!follow(vq, &walk, &desc))
+			break;
+	}
+	return virtqueue_abandon(vq, builder.chain);
+}
+
+/* The next entry of the available ring, checked. Returns false: there is none, or it is bad. */
+static inline bool next_head(struct virtqueue *vq, uint16_t *head)
+{
 	if (vq->avail_next == vq->avail_seen && !look(vq))
 		return false;
-	head = le16toh(__atomic_load_n(&vq->split.avail->ring[vq->avail_next & vq->mask],
-				       __ATOMIC_RELAXED));
-	if (head >= vq->size)
+	*head = le16toh(__atomic_load_n(&vq->split.avail->ring[vq->avail_next & vq->mask],
+					__ATOMIC_RELAXED));
+	if (*head >= vq->size)
 		return virtqueue_break(vq, VIRTQUEUE_FAULT_HEAD_RANGE);
-	if (vq->head_in_flight[head])
+	if (vq->head_in_flight[*head])
 		return virtqueue_break(vq, VIRTQUEUE_FAULT_HEAD_IN_FLIGHT);
-	if (!walk_table(vq, builder, &walk, head))
-		return false;
-	if (builder->readable_size + builder->writable_size > UINT32_MAX + UINT64_C(1))
-		return virtqueue_break(vq, VIRTQUEUE_FAULT_CHAIN_SIZE);
-	vq->head_in_flight[head] = 1;
-	builder->chain->head = head;
-	vq->avail_next++;
 	return true;
 }
 
-void split_push(struct virtqueue *vq, uint16_t head, uint32_t written)
+/*
+ * Nearly every chain is made of a few descriptors of the ring itself, with buffers in
+ * the region that was used last. This function takes those, one segment for each
+ * descriptor, and leaves what is not so to pop_rest.
+ */
+struct virtqueue_chain *split_pop(struct virtqueue *vq)
 {
-	struct vring_used_elem *elem = &vq->split.used->ring[vq->used_next & vq->mask];
+	struct chain_builder builder;
+	uint16_t head, next, flags;
+	uint64_t gpa;
+	uint32_t len;
 
-	__atomic_store_n(&elem->id, htole32(head), __ATOMIC_RELAXED);
-	__atomic_store_n(&elem->len, htole32(written), __ATOMIC_RELAXED);
-	vq->used_next++;
+	if (!next_head(vq, &head))
+		return NULL;
+	virtqueue_begin(vq, &builder);
+	for (next = head; next < vq->size && builder.count < vq->simple_max;) {
+		const struct vring_desc *desc = &vq->split.desc[next];
+
+		/* load() in four variables: gcc 12 keeps a struct that may be passed on in memory. */
+		gpa = le64toh(__atomic_load_n(&desc->addr, __ATOMIC_RELAXED));
+		len = le32toh(__atomic_load_n(&desc->len, __ATOMIC_RELAXED));
+		flags = le16toh(__atomic_load_n(&desc->flags, __ATOMIC_RELAXED));
+		next = le16toh(__atomic_load_n(&desc->next, __ATOMIC_RELAXED));
+		if (!virtqueue_append_simple(vq, &builder, gpa, len, flags))
+			return pop_rest(vq, builder, (struct descriptor){gpa, len, flags, next},
+					builder.count + 1, head);
+		if (!(flags & VRING_DESC_F_NEXT))
+			return finish(vq, &builder, head);
+	}
+	/* As if an empty buffer stood between this one and the next. */
+	flags = VRING_DESC_F_NEXT | builder.direction;
+	return pop_rest(vq, builder, (struct descriptor){0, 0, flags, next}, builder.count, head);
 }
 
 /* The used ring as a range of guest addresses, for the dirty log. */
 static void log_used(struct virtqueue *vq)
 {
-	guest_memory_mark_dirty(vq->dev->memory, vq->setup.device_gpa, 6 + 8 * (uint64_t)vq->size);
+	guest_memory_mark_dirty(vq->memory, vq->setup.device_gpa, 6 + 8 * (uint64_t)vq->size);
 }
 
 /* 2.7.7.2: whether the driver wants to hear of the entries from old to vq->used_shown. */
@@ -246,7 +294,7 @@ bool split_publish(struct virtqueue *vq)
 		return false;
 	vq->used_shown = vq->used_next;
 	__atomic_store_n(&vq->split.used->idx, htole16(vq->used_shown), __ATOMIC_RELEASE);
-	if (vq->dev->memory->dirty_log)
+	if (vq->memory->dirty_log)
 		log_used(vq);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	return wanted(vq, old);
@@ -261,7 +309,7 @@ bool split_enable_kicks(struct virtqueue *vq)
 	if (!vq->event_idx)
 		return false;
 	__atomic_store_n(vq->split.avail_event, htole16(vq->avail_next), __ATOMIC_RELAXED);
-	if (vq->dev->memory->dirty_log)
+	if (vq->memory->dirty_log)
 		log_used(vq);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	return look(vq) && !backlog;

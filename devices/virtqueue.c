@@ -49,7 +49,7 @@ struct virtqueue *virtqueue_create(struct virtio_device *dev)
 	return vq;
 }
 
-/* Drop map and memory; the positions stay. */
+/* Drop map and memory; the positions stay, and so do the blocks, for the next start. */
 static void release(struct virtqueue *vq)
 {
 	if (vq->chains && vq->in_flight > 0)
@@ -60,12 +60,11 @@ static void release(struct virtqueue *vq)
 	free(vq->chains);
 	free(vq->head_in_flight);
 	free(vq->block_next);
-	free(vq->blocks);
 	vq->map = NULL;
 	vq->chains = NULL;
+	vq->free_chain = NULL;
 	vq->head_in_flight = NULL;
 	vq->block_next = NULL;
-	vq->blocks = NULL;
 	vq->in_flight = 0;
 	vq->started = false;
 }
@@ -75,7 +74,24 @@ void virtqueue_destroy(struct virtqueue *vq)
 	if (!vq)
 		return;
 	release(vq);
+	free(vq->blocks);
 	free(vq);
+}
+
+/*
+ * Not calloc: what it zeroes, up to 2 MiB, would make a start a hundred times as dear. Pages that
+ * no request uses cost nothing.
+ */
+static bool reserve_blocks(struct virtqueue *vq)
+{
+	size_t segments = (size_t)vq->block_count * vq->block_segments;
+
+	if (vq->block_room >= segments)
+		return true;
+	free(vq->blocks);
+	vq->blocks = malloc(segments * sizeof(*vq->blocks));
+	vq->block_room = vq->blocks ? segments : 0;
+	return vq->blocks;
 }
 
 /* A chain may have twice as many segments as descriptors: each may cross one region border. */
@@ -86,12 +102,11 @@ static int allocate(struct virtqueue *vq)
 	vq->chain_max = size > VIRTQUEUE_CHAIN_MAX ? size : VIRTQUEUE_CHAIN_MAX;
 	vq->block_segments = 2 * vq->chain_max;
 	vq->block_count = size < VIRTQUEUE_BLOCKS_MAX ? size : VIRTQUEUE_BLOCKS_MAX;
-	/* calloc of these sizes is lazy: pages that no request uses cost nothing. */
 	vq->chains = calloc(size, sizeof(*vq->chains));
 	vq->head_in_flight = calloc(size, sizeof(*vq->head_in_flight));
 	vq->block_next = calloc(vq->block_count, sizeof(*vq->block_next));
-	vq->blocks = calloc((size_t)vq->block_count * vq->block_segments, sizeof(*vq->blocks));
-	return vq->chains && vq->head_in_flight && vq->block_next && vq->blocks ? 0 : -ENOMEM;
+	return vq->chains && vq->head_in_flight && vq->block_next && reserve_blocks(vq) ? 0
+											: -ENOMEM;
 }
 
 static void init_pools(struct virtqueue *vq)
@@ -99,11 +114,12 @@ static void init_pools(struct virtqueue *vq)
 	for (uint16_t i = 0; i < vq->size; i++) {
 		vq->chains[i].slot = i;
 		vq->chains[i].block = VIRTQUEUE_NO_BLOCK;
-		vq->chains[i].next_free = i + 1 < vq->size ? i + 1 : VIRTQUEUE_NO_SLOT;
+		vq->chains[i].iov = vq->chains[i].inline_iov;
+		vq->chains[i].next_free = i + 1 < vq->size ? &vq->chains[i + 1] : NULL;
 	}
 	for (uint16_t i = 0; i < vq->block_count; i++)
 		vq->block_next[i] = i + 1 < vq->block_count ? i + 1 : VIRTQUEUE_NO_BLOCK;
-	vq->free_slot = 0;
+	vq->free_chain = vq->chains;
 	vq->free_block = 0;
 }
 
@@ -120,8 +136,9 @@ int virtqueue_start(struct virtqueue *vq, const struct virtio_queue_setup *setup
 	if (vq->size == 0 || vq->size > VIRTQUEUE_SIZE_MAX)
 		return -EINVAL;
 	memset(vq->cache, 0, sizeof(vq->cache));
-	vq->map = guest_memory_acquire(vq->dev->memory);
-	vq->generation = guest_memory_generation(vq->dev->memory);
+	vq->memory = vq->dev->memory;
+	vq->map = guest_memory_acquire(vq->memory);
+	vq->generation = guest_memory_generation(vq->memory);
 	error = allocate(vq);
 	if (!error)
 		error = split_start(vq);
@@ -134,9 +151,15 @@ int virtqueue_start(struct virtqueue *vq, const struct virtio_queue_setup *setup
 	return 0;
 }
 
+/* A broken queue takes nothing more, but what it took before is still answered. */
+static bool ring_usable(const struct virtqueue *vq)
+{
+	return vq->fault != VIRTQUEUE_FAULT_RING_UNMAPPED;
+}
+
 void virtqueue_stop(struct virtqueue *vq, struct virtio_queue_state *state)
 {
-	if (vq->started && !vq->fault)
+	if (vq->started && ring_usable(vq))
 		split_publish(vq);
 	if (state)
 		*state = (struct virtio_queue_state){
@@ -176,8 +199,8 @@ static bool refresh(struct virtqueue *vq)
 	struct guest_map *old = vq->map;
 
 	/* Generation first: a change in between is then noticed at the next look. */
-	vq->generation = guest_memory_generation(vq->dev->memory);
-	vq->map = guest_memory_acquire(vq->dev->memory);
+	vq->generation = guest_memory_generation(vq->memory);
+	vq->map = guest_memory_acquire(vq->memory);
 	memset(vq->cache, 0, sizeof(vq->cache));
 	if (old != vq->map && vq->in_flight > 0)
 		guest_map_ref(old, vq->in_flight);
@@ -185,76 +208,91 @@ static bool refresh(struct virtqueue *vq)
 	return split_map(vq) || virtqueue_break(vq, VIRTQUEUE_FAULT_RING_UNMAPPED);
 }
 
+/*
+ * Memory that is not there: it may be a matter of asking. The map is then another
+ * one, and the chain is taken again from its start, so that none of it was
+ * translated with the old map. Always returns false.
+ */
 static bool missing(struct virtqueue *vq, uint64_t gpa, uint64_t size, bool write)
 {
 	const struct virtio_transport_ops *transport = vq->dev->transport_ops;
 
 	if (transport && transport->memory_missing &&
 	    transport->memory_missing(vq->dev->transport, gpa, size, write) == 0)
-		return refresh(vq);
-	return virtqueue_break(vq, VIRTQUEUE_FAULT_UNMAPPED);
+		vq->again = vq->generation != guest_memory_generation(vq->memory);
+	return !vq->again && virtqueue_break(vq, VIRTQUEUE_FAULT_UNMAPPED);
 }
 
-/* Fill the cache with the region of gpa. A peer may be asked for it once. */
+/* Fill the cache with the region of gpa. */
 static bool load_cache(struct virtqueue *vq, uint64_t gpa, uint64_t size, bool write)
 {
 	enum guest_access access = write ? GUEST_WRITE : GUEST_READ;
 	const struct guest_region *region = guest_map_find(vq->map, gpa, access);
 
-	if (!region) {
-		if (!missing(vq, gpa, size, write))
-			return false;
-		region = guest_map_find(vq->map, gpa, access);
-	}
 	if (!region)
-		return virtqueue_break(vq, VIRTQUEUE_FAULT_UNMAPPED);
+		return missing(vq, gpa, size, write);
 	vq->cache[write] = (struct region_cache){region->gpa, region->size, region->hva};
 	return true;
 }
 
-/* Move the segments to a large block. */
-static bool grow(struct virtqueue *vq, struct chain_builder *builder)
+/* The segments of a chain where they may be written. */
+static struct iovec *segments(struct virtqueue *vq, struct virtqueue_chain *chain)
+{
+	if (chain->block == VIRTQUEUE_NO_BLOCK)
+		return chain->inline_iov;
+	return vq->blocks + (size_t)chain->block * vq->block_segments;
+}
+
+/* Room for one more segment: the slot first, then a large block, to which all are moved. */
+static bool make_room(struct virtqueue *vq, struct chain_builder *builder)
 {
 	struct virtqueue_chain *chain = builder->chain;
-	struct iovec *block;
+	bool large = chain->block != VIRTQUEUE_NO_BLOCK;
 
-	if (chain->block != VIRTQUEUE_NO_BLOCK)
+	if (builder->count < (large ? vq->block_segments : VIRTQUEUE_INLINE_SEGMENTS))
+		return true;
+	if (large)
 		return virtqueue_break(vq, VIRTQUEUE_FAULT_CHAIN_TOO_LONG);
-	if (vq->free_block == VIRTQUEUE_NO_BLOCK) {
-		builder->starved = true;
+	if (vq->free_block == VIRTQUEUE_NO_BLOCK)
 		return false;
-	}
 	chain->block = vq->free_block;
 	vq->free_block = vq->block_next[chain->block];
-	block = vq->blocks + (size_t)chain->block * vq->block_segments;
-	memcpy(block, builder->iov, builder->count * sizeof(*block));
-	builder->iov = block;
-	builder->room = vq->block_segments;
+	chain->iov = segments(vq, chain);
+	memcpy(segments(vq, chain), chain->inline_iov, sizeof(chain->inline_iov));
 	return true;
 }
 
 static bool add_segment(struct virtqueue *vq, struct chain_builder *builder, uint8_t *hva,
 			uint64_t size)
 {
-	if (builder->count == builder->room && !grow(vq, builder))
+	if (!make_room(vq, builder))
 		return false;
-	builder->iov[builder->count++] = (struct iovec){.iov_base = hva, .iov_len = size};
+	segments(vq, builder->chain)[builder->count++] =
+		(struct iovec){.iov_base = hva, .iov_len = size};
 	return true;
 }
 
-/* A buffer that is not inside the cached region, or that leaves it. */
-static bool append_slowly(struct virtqueue *vq, struct chain_builder *builder, uint64_t gpa,
-			  uint64_t size, bool write)
+bool virtqueue_append(struct virtqueue *vq, struct chain_builder *builder, uint64_t gpa,
+		      uint32_t len, uint16_t flags)
 {
-	const struct region_cache *cache = &vq->cache[write];
+	const struct region_cache *cache;
+	uint64_t size = len;
 
-	if (size > UINT64_MAX - gpa)
+	if ((flags & VRING_DESC_F_WRITE) != builder->direction) {
+		if (builder->direction)
+			return virtqueue_break(vq, VIRTQUEUE_FAULT_ORDER);
+		virtqueue_turn(vq, builder);
+	}
+	builder->size += size;
+	cache = builder->cache;
+	/* An empty buffer has no bytes, so its address means nothing. */
+	if (size > 0 && size > UINT64_MAX - gpa)
 		return virtqueue_break(vq, VIRTQUEUE_FAULT_UNMAPPED);
 	while (size > 0) {
 		uint64_t offset = gpa - cache->gpa, piece;
 
 		if (offset >= cache->size) {
-			if (!load_cache(vq, gpa, size, write))
+			if (!load_cache(vq, gpa, size, builder->direction != 0))
 				return false;
 			offset = gpa - cache->gpa;
 		}
@@ -264,34 +302,6 @@ static bool append_slowly(struct virtqueue *vq, struct chain_builder *builder, u
 		gpa += piece;
 		size -= piece;
 	}
-	return true;
-}
-
-bool virtqueue_append(struct virtqueue *vq, struct chain_builder *builder, uint64_t gpa,
-		      uint32_t len, bool write)
-{
-	const struct region_cache *cache = &vq->cache[write];
-	uint64_t offset = gpa - cache->gpa;
-
-	if (write) {
-		builder->writable_seen = true;
-		builder->writable_size += len;
-	} else {
-		if (builder->writable_seen)
-			return virtqueue_break(vq, VIRTQUEUE_FAULT_ORDER);
-		builder->readable_size += len;
-	}
-	/* An empty buffer has no bytes, so its address means nothing. */
-	if (len > 0) {
-		if (offset < cache->size && len <= cache->size - offset) {
-			if (!add_segment(vq, builder, cache->hva + offset, len))
-				return false;
-		} else if (!append_slowly(vq, builder, gpa, len, write)) {
-			return false;
-		}
-	}
-	if (!write)
-		builder->readable_count = builder->count;
 	return true;
 }
 
@@ -345,65 +355,82 @@ static void give_block_back(struct virtqueue *vq, struct virtqueue_chain *chain)
 	vq->block_next[chain->block] = vq->free_block;
 	vq->free_block = chain->block;
 	chain->block = VIRTQUEUE_NO_BLOCK;
+	chain->iov = chain->inline_iov;
+}
+
+struct virtqueue_chain *virtqueue_abandon(struct virtqueue *vq, struct virtqueue_chain *chain)
+{
+	give_block_back(vq, chain);
+	return NULL;
+}
+
+/* Take a chain with the newest map, as long as a transport adds what is missing. */
+static __attribute__((noinline)) struct virtqueue_chain *pop_refreshed(struct virtqueue *vq)
+{
+	struct virtqueue_chain *chain;
+
+	do {
+		vq->again = false;
+		if (!refresh(vq))
+			return NULL;
+		chain = split_pop(vq);
+	} while (!chain && vq->again);
+	return chain;
 }
 
 struct virtqueue_chain *virtqueue_pop(struct virtqueue *vq)
 {
-	struct virtqueue_chain *chain;
-	struct chain_builder builder = {.room = VIRTQUEUE_INLINE_SEGMENTS};
+	/* A queue that is not started has no chains. */
+	if (!vq->free_chain || vq->fault)
+		return NULL;
+	if (vq->generation == guest_memory_generation(vq->memory)) {
+		struct virtqueue_chain *chain = split_pop(vq);
 
-	if (!vq->started || vq->fault || vq->free_slot == VIRTQUEUE_NO_SLOT)
-		return NULL;
-	if (vq->generation != guest_memory_generation(vq->dev->memory) && !refresh(vq))
-		return NULL;
-	chain = &vq->chains[vq->free_slot];
-	builder.chain = chain;
-	builder.iov = chain->inline_iov;
-	if (!split_pop(vq, &builder)) {
-		give_block_back(vq, chain);
-		return NULL;
+		if (chain || !vq->again)
+			return chain;
 	}
-	chain->iov = builder.iov;
-	chain->readable_count = builder.readable_count;
-	chain->writable_count = builder.count - builder.readable_count;
-	chain->readable_size = builder.readable_size;
-	chain->writable_size = builder.writable_size;
-	chain->map = vq->map;
-	vq->free_slot = chain->next_free;
-	vq->in_flight++;
-	return chain;
+	return pop_refreshed(vq);
 }
 
 /* The device wrote some of the writable bytes; which, only it knows: log them all. */
-static void log_chain(struct virtqueue *vq, const struct virtqueue_chain *chain)
+static void log_chain(struct virtqueue *vq, const struct virtqueue_chain *chain,
+		      const struct guest_map *map)
 {
 	const struct iovec *iov = chain->iov + chain->readable_count;
 
 	for (uint32_t i = 0; i < chain->writable_count; i++)
-		guest_memory_mark_dirty_hva(vq->dev->memory, chain->map, iov[i].iov_base,
-					    iov[i].iov_len);
+		guest_memory_mark_dirty_hva(vq->memory, map, iov[i].iov_base, iov[i].iov_len);
+}
+
+/* What few pushes have to do. map: the one the chain was translated with. */
+static __attribute__((noinline)) void push_rest(struct virtqueue *vq, struct virtqueue_chain *chain,
+						struct guest_map *map)
+{
+	if (vq->memory->dirty_log)
+		log_chain(vq, chain, map);
+	if (map != vq->map)
+		guest_map_release(map);
+	give_block_back(vq, chain);
 }
 
 void virtqueue_push(struct virtqueue *vq, struct virtqueue_chain *chain, uint32_t written)
 {
-	if (vq->dev->memory->dirty_log)
-		log_chain(vq, chain);
-	if (!vq->fault)
+	struct guest_map *map = chain->map;
+
+	if (ring_usable(vq))
 		split_push(vq, chain->head, written);
 	vq->head_in_flight[chain->head] = 0;
-	if (chain->map != vq->map)
-		guest_map_release(chain->map);
 	chain->map = NULL;
-	if (chain->block != VIRTQUEUE_NO_BLOCK)
-		give_block_back(vq, chain);
-	chain->next_free = vq->free_slot;
-	vq->free_slot = chain->slot;
+	chain->next_free = vq->free_chain;
+	vq->free_chain = chain;
 	vq->in_flight--;
+	if (map != vq->map || chain->block != VIRTQUEUE_NO_BLOCK || vq->memory->dirty_log)
+		push_rest(vq, chain, map);
 }
 
 bool virtqueue_publish(struct virtqueue *vq)
 {
-	return vq->started && !vq->fault && split_publish(vq);
+	return vq->started && ring_usable(vq) && split_publish(vq);
 }
 
 bool virtqueue_enable_kicks(struct virtqueue *vq)

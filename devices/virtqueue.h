@@ -34,6 +34,9 @@
 #include <sys/uio.h>
 
 #include <linux/virtio_config.h>
+#ifndef VIRTIO_RING_NO_LEGACY
+#define VIRTIO_RING_NO_LEGACY /* its legacy helpers are not C++ */
+#endif
 #include <linux/virtio_ring.h>
 
 #include "device.h"
@@ -82,8 +85,8 @@ struct virtqueue_chain {
 	uint16_t head; /* the buffer's name in the used ring */
 
 	/* Private to the virtqueue. */
-	uint16_t next_free;
 	uint16_t block;
+	struct virtqueue_chain *next_free;
 	struct guest_map *map;
 	struct iovec inline_iov[VIRTQUEUE_INLINE_SEGMENTS];
 };

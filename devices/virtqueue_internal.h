@@ -5,11 +5,12 @@
 #ifndef DEVICES_VIRTQUEUE_INTERNAL_H
 #define DEVICES_VIRTQUEUE_INTERNAL_H
 
+#include <endian.h>
+
 #include "guest_memory.h"
 #include "virtqueue.h"
 
 #define VIRTQUEUE_NO_BLOCK UINT16_MAX
-#define VIRTQUEUE_NO_SLOT  UINT16_MAX
 
 /* Large blocks a queue owns at the most; virtqueue.h says what happens when they are out. */
 #define VIRTQUEUE_BLOCKS_MAX 64u
@@ -39,16 +40,19 @@ struct virtqueue {
 	uint16_t avail_seen; /* the driver's index at the last look */
 	uint16_t used_next;  /* next entry to write */
 	uint16_t used_shown; /* what the driver may see */
-	uint16_t free_slot;
 	uint16_t in_flight;
 	bool event_idx;
 	bool indirect;
 	bool started;
+	bool again; /* a chain was given up because the map has changed since it was begun */
 	enum virtqueue_fault fault;
+	uint32_t simple_max;          /* segments that split_pop may fill by itself */
 	uint32_t chain_max;           /* descriptors */
 	struct region_cache cache[2]; /* [0] device reads, [1] device writes */
 	struct virtqueue_chain *chains;
-	uint8_t *head_in_flight; /* by head */
+	struct virtqueue_chain *free_chain; /* NULL: all are in flight */
+	uint8_t *head_in_flight;            /* by head */
+	struct guest_memory *memory;        /* of dev */
 	struct guest_map *map;
 	uint32_t generation;
 
@@ -58,32 +62,100 @@ struct virtqueue {
 	uint32_t block_segments;
 	uint16_t *block_next;
 	struct iovec *blocks;
+	size_t block_room; /* segments in blocks; outlives a stop */
 	struct virtio_device *dev;
 	struct virtio_queue_setup setup;
 };
 
-/* A chain while it is being read from the ring. */
+/*
+ * A chain while it is being read from the ring. Buffers have one direction until it
+ * turns, once, from readable to writable; what the chain knows of its readable part
+ * is valid from then on.
+ */
 struct chain_builder {
 	struct virtqueue_chain *chain;
-	struct iovec *iov;
-	uint32_t count;
-	uint32_t room;
-	uint32_t descriptors;
-	uint64_t readable_size, writable_size;
-	uint32_t readable_count;
-	bool writable_seen;
-	bool starved; /* a block was needed and none is free */
+	const struct region_cache *cache; /* of the present direction */
+	uint64_t size;                    /* bytes of all buffers */
+	uint32_t count;                   /* segments */
+	uint16_t direction;               /* 0, or VRING_DESC_F_WRITE after the turn */
 };
 
 /* Break the queue; always returns false. The first fault is kept. */
 bool virtqueue_break(struct virtqueue *vq, enum virtqueue_fault fault);
 
+/* Start a chain in the free slot, of which there is one. */
+static inline void virtqueue_begin(struct virtqueue *vq, struct chain_builder *builder)
+{
+	builder->chain = vq->free_chain;
+	builder->cache = &vq->cache[0];
+	builder->size = 0;
+	builder->count = 0;
+	builder->direction = 0;
+}
+
+/* From here on the buffers are writable. */
+static inline void virtqueue_turn(struct virtqueue *vq, struct chain_builder *builder)
+{
+	builder->direction = VRING_DESC_F_WRITE;
+	builder->cache = &vq->cache[1];
+	builder->chain->readable_count = builder->count;
+	builder->chain->readable_size = builder->size;
+}
+
 /*
- * Append one buffer. Returns false: the queue is broken or, with
- * builder->starved, the chain has to be taken again later.
+ * Append one buffer if that is simple: it is not empty, its direction (flags) fits,
+ * and it lies in the cached region. The caller knows that there is room in the
+ * chain's slot. Returns false: it is not, and nothing was appended.
+ */
+static inline bool virtqueue_append_simple(struct virtqueue *vq, struct chain_builder *builder,
+					   uint64_t gpa, uint32_t len, uint16_t flags)
+{
+	struct iovec *iov = &builder->chain->inline_iov[builder->count];
+	uint64_t offset;
+
+	if ((flags & (VRING_DESC_F_WRITE | VRING_DESC_F_INDIRECT)) != builder->direction) {
+		if ((flags & VRING_DESC_F_INDIRECT) || builder->direction)
+			return false;
+		virtqueue_turn(vq, builder);
+	}
+	offset = gpa - builder->cache->gpa;
+	/* len - 1: an empty buffer never passes. */
+	if (offset >= builder->cache->size || (uint64_t)len - 1 >= builder->cache->size - offset)
+		return false;
+	iov->iov_base = builder->cache->hva + offset;
+	iov->iov_len = len;
+	builder->count++;
+	builder->size += len;
+	return true;
+}
+
+/*
+ * Append one buffer, whatever it is like. Returns false: the queue is broken, or no
+ * block is free and the chain has to be taken again later.
  */
 bool virtqueue_append(struct virtqueue *vq, struct chain_builder *builder, uint64_t gpa,
-		      uint32_t len, bool write);
+		      uint32_t len, uint16_t flags);
+
+/* Give up a chain that was begun; the slot stays free. Always returns NULL. */
+struct virtqueue_chain *virtqueue_abandon(struct virtqueue *vq, struct virtqueue_chain *chain);
+
+/* The chain is complete and in flight from here on. */
+static inline struct virtqueue_chain *virtqueue_commit(struct virtqueue *vq,
+						       struct chain_builder *builder, uint16_t head)
+{
+	struct virtqueue_chain *chain = builder->chain;
+
+	if (!builder->direction)
+		virtqueue_turn(vq, builder);
+	chain->writable_count = builder->count - chain->readable_count;
+	chain->writable_size = builder->size - chain->readable_size;
+	chain->head = head;
+	chain->map = vq->map;
+	vq->free_chain = chain->next_free;
+	vq->in_flight++;
+	vq->head_in_flight[head] = 1;
+	return chain;
+}
 
 /*
  * A host pointer to a descriptor table of size bytes. NULL: it is not in one
@@ -100,9 +172,18 @@ bool virtqueue_read(struct virtqueue *vq, uint64_t gpa, void *buf, uint32_t size
 /* split.c */
 int split_start(struct virtqueue *vq);
 bool split_map(struct virtqueue *vq);
-bool split_pop(struct virtqueue *vq, struct chain_builder *builder);
-void split_push(struct virtqueue *vq, uint16_t head, uint32_t written);
+struct virtqueue_chain *split_pop(struct virtqueue *vq);
 bool split_publish(struct virtqueue *vq);
 bool split_enable_kicks(struct virtqueue *vq);
+
+/* Here, because a push is so short that a call would be a third of it. */
+static inline void split_push(struct virtqueue *vq, uint16_t head, uint32_t written)
+{
+	struct vring_used_elem *elem = &vq->split.used->ring[vq->used_next & vq->mask];
+
+	__atomic_store_n(&elem->id, htole32(head), __ATOMIC_RELAXED);
+	__atomic_store_n(&elem->len, htole32(written), __ATOMIC_RELAXED);
+	vq->used_next++;
+}
 
 #endif
