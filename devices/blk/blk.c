@@ -26,7 +26,8 @@
 
 /* Queues are used by different threads: none shares a cache line with another. */
 struct blk_queue {
-	_Alignas(64) struct blk_requests requests;
+	_Alignas(64) struct blk_requests requests; /* its vq is NULL while the queue is stopped */
+	struct virtqueue *vq;
 	bool stopping;
 	bool asked_for_reset;
 };
@@ -153,7 +154,7 @@ static void close_queue(struct blk_queue *queue)
 		requests->store_queue->store->ops->queue_close(requests->store_queue);
 	requests->store_queue = NULL;
 	blk_requests_finish(requests);
-	virtqueue_destroy(requests->vq);
+	virtqueue_stop(queue->vq, NULL);
 	requests->vq = NULL;
 }
 
@@ -164,9 +165,7 @@ static int open_queue(struct blk_device *blk, struct blk_queue *queue,
 	int err;
 
 	requests->disk = &blk->disk;
-	requests->vq = virtqueue_create(&blk->base);
-	if (requests->vq == NULL)
-		return -ENOMEM;
+	requests->vq = queue->vq;
 	err = virtqueue_start(requests->vq, setup, blk->disk.features);
 	if (err != 0)
 		return err;
@@ -313,8 +312,10 @@ static void blk_destroy(struct virtio_device *dev)
 {
 	struct blk_device *blk = to_blk(dev);
 
-	for (uint16_t i = 0; i < blk->queue_count; i++)
+	for (uint16_t i = 0; i < blk->queue_count; i++) {
 		assert(!started(&blk->queues[i]));
+		virtqueue_destroy(blk->queues[i].vq);
+	}
 	free(blk);
 }
 
@@ -450,6 +451,16 @@ static void init_disk(struct blk_disk *disk, const struct blk_options *options,
 	memcpy(disk->id, options->id, strnlen(options->id, BLK_ID_SIZE));
 }
 
+static int create_queues(struct blk_device *blk)
+{
+	for (uint16_t i = 0; i < blk->queue_count; i++) {
+		blk->queues[i].vq = virtqueue_create(&blk->base);
+		if (blk->queues[i].vq == NULL)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
 int blk_create(struct virtio_device **dev, const struct blk_options *options,
 	       struct blk_store *store)
 {
@@ -474,6 +485,10 @@ int blk_create(struct virtio_device **dev, const struct blk_options *options,
 	blk->queue_size_max = opts.queue_size_max;
 	init_disk(&blk->disk, &opts, &limits);
 	fill_config(blk, &opts);
+	if (create_queues(blk) != 0) {
+		blk_destroy(&blk->base);
+		return -ENOMEM;
+	}
 	*dev = &blk->base;
 	return 0;
 }

@@ -71,27 +71,42 @@ static enum virtio_completion reset(struct virtio_device *dev)
 	return VIRTIO_DONE;
 }
 
+/*
+ * Copy the header, which the driver may have cut anywhere, once; what is done with it
+ * is done with the copy. Returns false: it is too short.
+ */
+static inline bool read_header(const struct virtqueue_chain *chain, uint8_t *copy)
+{
+	struct iov_window header = {chain->iov, chain->readable_count, 0, chain->readable_size};
+
+	if (chain->readable_size < NULL_HEADER_SIZE)
+		return false;
+	if (chain->iov[0].iov_len < NULL_HEADER_SIZE)
+		return iov_window_read(&header, copy, NULL_HEADER_SIZE) == NULL_HEADER_SIZE;
+	memcpy(copy, chain->iov[0].iov_base, NULL_HEADER_SIZE);
+	/* The driver may change the original: the compiler must not go back to it. */
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	return true;
+}
+
 /* Answer one request. Returns its used length. */
 static uint32_t answer(const struct null_device *null, const struct virtqueue_chain *chain)
 {
 	const struct iovec *writable = chain->iov + chain->readable_count;
-	const struct iovec *last;
-	uint8_t status = NULL_STATUS_OK;
 	uint64_t data = chain->writable_size - 1;
-	struct iov_window header;
-	uint8_t copy[NULL_HEADER_SIZE];
+	uint8_t status = NULL_STATUS_OK;
+	uint8_t header[NULL_HEADER_SIZE];
+	const struct iovec *last;
 
 	if (chain->writable_size == 0)
 		return 0;
 	last = &writable[chain->writable_count - 1];
-	/* The header may be cut anywhere; copy it once, then use the copy. */
-	header = (struct iov_window){chain->iov, chain->readable_count, 0, chain->readable_size};
-	if (iov_window_read(&header, copy, sizeof(copy)) < sizeof(copy)) {
+	if (!read_header(chain, header)) {
 		status = NULL_STATUS_BAD_HEADER;
 	} else if (null->fill && data > 0) {
 		struct iov_window window = iov_window(writable, chain->writable_count, 0, data);
 
-		iov_window_fill(&window, copy[0]);
+		iov_window_fill(&window, header[0]);
 		data = 0;
 	}
 	((uint8_t *)last->iov_base)[last->iov_len - 1] = status;
