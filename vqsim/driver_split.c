@@ -100,89 +100,102 @@ void vqsim_driver_finish(struct vqsim_driver *driver)
 	driver->slots = NULL;
 }
 
-/*
- * len, flags and next are the bytes of one little-endian word. Copied, since a
- * driver that breaks the rules may put a table at any address.
- */
-static inline void desc_write(void *desc, const struct vqsim_element *element, uint16_t flags,
-			      uint16_t next)
+/* Field by field, as drivers do: a compiler that may packs them into a vector first. */
+static inline void desc_write(struct vring_desc *desc, const struct vqsim_element *element,
+			      uint16_t flags, uint16_t next)
 {
-	uint64_t write = element->write ? VRING_DESC_F_WRITE : 0;
-	uint64_t addr = htole64(element->gpa);
-	uint64_t rest = htole64((uint64_t)next << 48 | (flags | write) << 32 | element->len);
+	if (element->write)
+		flags |= VRING_DESC_F_WRITE;
+	__atomic_store_n(&desc->addr, htole64(element->gpa), __ATOMIC_RELAXED);
+	__atomic_store_n(&desc->len, htole32(element->len), __ATOMIC_RELAXED);
+	__atomic_store_n(&desc->flags, htole16(flags), __ATOMIC_RELAXED);
+	__atomic_store_n(&desc->next, htole16(next), __ATOMIC_RELAXED);
+}
 
-	memcpy(desc, &addr, sizeof(addr));
-	memcpy((uint8_t *)desc + sizeof(addr), &rest, sizeof(rest));
+/* Copied, since a driver that breaks the rules may put a table at any address. */
+static void table_entry(uint8_t *entry, const struct vqsim_element *element, uint16_t flags,
+			uint16_t next)
+{
+	struct vring_desc desc;
+
+	desc_write(&desc, element, flags, next);
+	memcpy(entry, &desc, sizeof(desc));
 }
 
 /* The table is chained by next like the ring itself, entry 0 first (2.7.5.3). */
 static void table_write(uint8_t *table, const struct vqsim_element *elements, unsigned count)
 {
 	for (unsigned i = 0; i + 1 < count; i++, table += sizeof(struct vring_desc))
-		desc_write(table, &elements[i], VRING_DESC_F_NEXT, (uint16_t)(i + 1));
-	desc_write(table, &elements[count - 1], 0, 0);
+		table_entry(table, &elements[i], VRING_DESC_F_NEXT, (uint16_t)(i + 1));
+	table_entry(table, &elements[count - 1], 0, 0);
 }
 
-/* The descriptor of the ring that points to the table of what direct leaves over. */
-static void indirect_write(struct vqsim_driver *driver, uint16_t index,
-			   const struct vqsim_chain *chain)
+/*
+ * Take count descriptors off the free list for elements and put their head into the
+ * available ring. table: stands for the last element, NULL: the last is one of elements.
+ */
+static inline int expose(struct vqsim_driver *driver, const struct vqsim_element *elements,
+			 unsigned count, const struct vqsim_element *table, void *token)
+{
+	struct vqsim_driver_slot *slots = driver->slots;
+	struct vring_desc *desc = driver->ring.desc;
+	uint16_t head = driver->free_head;
+	uint64_t index = head;
+	uint64_t next = slots[index].next;
+
+	for (unsigned left = count; --left > 0; elements++) {
+		desc_write(&desc[index], elements, VRING_DESC_F_NEXT, next);
+		index = next;
+		next = slots[index].next;
+	}
+	if (table)
+		desc_write(&desc[index], table, VRING_DESC_F_INDIRECT, 0);
+	else
+		desc_write(&desc[index], elements, 0, NEXT_JUNK);
+	driver->free_head = (uint16_t)next;
+	driver->free_count = (uint16_t)(driver->free_count - count);
+	slots[head].token = token;
+	slots[head].last = (uint16_t)index;
+	slots[head].count = (uint16_t)count;
+	driver->ring.avail->ring[driver->avail_index & (driver->setup.size - 1u)] = htole16(head);
+	driver->avail_index++;
+	driver->in_flight++;
+	return head;
+}
+
+/* The last descriptor in the ring points to the table of what direct leaves over. */
+static int add_indirect(struct vqsim_driver *driver, const struct vqsim_chain *chain, void *token)
 {
 	unsigned count = chain->count - chain->direct;
 	uint32_t size = (uint32_t)(count * sizeof(struct vring_desc));
 	struct vqsim_element pointer = {.gpa = chain->table_gpa, .len = size};
 
+	if (chain->direct + 1u > driver->free_count)
+		return -1;
 	table_write(vqsim_memory_at(driver->memory, chain->table_gpa, size),
 		    chain->elements + chain->direct, count);
-	desc_write(&driver->ring.desc[index], &pointer, VRING_DESC_F_INDIRECT, 0);
+	return expose(driver, chain->elements, chain->direct + 1u, &pointer, token);
 }
 
-/* Write the chain into the descriptors of the free list, in its order. Returns the last. */
-static inline uint16_t chain_write(struct vqsim_driver *driver, const struct vqsim_chain *chain)
+/* Apart from vqsim_driver_add, which then needs fewer registers. */
+static __attribute__((noinline)) int add_unusual(struct vqsim_driver *driver,
+						 const struct vqsim_chain *chain, void *token)
 {
-	const struct vqsim_driver_slot *slots = driver->slots;
-	const struct vqsim_element *element = chain->elements;
-	struct vring_desc *desc = driver->ring.desc;
-	bool indirect = chain->direct < chain->count;
-	unsigned linked = indirect ? chain->direct : chain->direct - 1u;
-	uint16_t index = driver->free_head;
-
-	for (; linked > 0; linked--, element++) {
-		uint16_t next = slots[index].next;
-
-		desc_write(&desc[index], element, VRING_DESC_F_NEXT, next);
-		index = next;
-	}
-	if (indirect)
-		indirect_write(driver, index, chain);
-	else
-		desc_write(&desc[index], element, 0, NEXT_JUNK);
-	return index;
+	if (chain->count == 0 || chain->direct > chain->count)
+		vqsim_misuse("vqsim_driver_add", "%u of %u elements outside a table", chain->direct,
+			     chain->count);
+	if (!token)
+		vqsim_misuse("vqsim_driver_add", "no token");
+	return add_indirect(driver, chain, token);
 }
 
 int vqsim_driver_add(struct vqsim_driver *driver, const struct vqsim_chain *chain, void *token)
 {
-	unsigned taken = chain->direct + (chain->direct < chain->count);
-	uint16_t head = driver->free_head;
-	struct vqsim_driver_slot *slot;
-
-	if (chain->count == 0 || chain->direct > chain->count)
-		vqsim_misuse(__func__, "%u of %u elements outside a table", chain->direct,
-			     chain->count);
-	if (!token)
-		vqsim_misuse(__func__, "no token");
-	if (taken > driver->free_count)
+	if (chain->direct != chain->count || chain->count == 0 || !token)
+		return add_unusual(driver, chain, token);
+	if (chain->count > driver->free_count)
 		return -1;
-
-	slot = &driver->slots[head];
-	slot->last = chain_write(driver, chain);
-	slot->count = (uint16_t)taken;
-	slot->token = token;
-	driver->free_head = driver->slots[slot->last].next;
-	driver->free_count = (uint16_t)(driver->free_count - taken);
-	driver->ring.avail->ring[driver->avail_index & (driver->setup.size - 1u)] = htole16(head);
-	driver->avail_index++;
-	driver->in_flight++;
-	return head;
+	return expose(driver, chain->elements, chain->count, NULL, token);
 }
 
 static bool kick_wanted(const struct vqsim_driver *driver)
