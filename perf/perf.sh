@@ -1,0 +1,159 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause
+# What a request costs, in a table and one line for each limit.
+#
+#   perf/perf.sh           everything; exit 1 if a bar is short
+#   perf/perf.sh gate      instructions only, against perf/budget; exit 1 if one is above
+#   perf/perf.sh budget    write perf/budget anew from what is measured now
+#
+# Instructions are those of the device (inside perf_device_progress) without the C library, whose
+# memcpy differs with the processor. They are the same in every run, so a gate on them can be tight.
+set -eu
+export LC_ALL=C
+
+perf=build/gcc/perf/perf
+out=build/perf
+budget=perf/budget
+gcc=${GCC:-gcc}
+gated="null-b1 null-b32 null-4k-b32 blk-4k-b1 blk-4k-b32"
+
+mkdir -p "$out"
+
+# collected NAME REQUESTS: device instructions of a whole run.
+collected() {
+	valgrind --tool=callgrind --collect-atstart=no --toggle-collect=perf_device_progress \
+		--callgrind-out-file="$out/callgrind.$1" "$perf" run "$1" "$2" \
+		>"$out/callgrind.log" 2>&1 || { cat "$out/callgrind.log" >&2; return 1; }
+	# The file has the cost of a call behind each "calls=" line, which the callee has too.
+	awk '
+		/^c?ob=/ {
+			id = $1
+			sub(/^c?ob=/, "", id)
+			if (NF > 1) object[id] = $2
+			if (/^ob=/) ours = object[id] ~ /\/perf$/
+		}
+		/^calls=/ { called = 1; next }
+		/^[-+*0-9]/ {
+			if (!called && ours) sum += $2
+			called = 0
+		}
+		END { print sum + 0 }' "$out/callgrind.$1"
+}
+
+# Two runs of different length: what is done once falls out of the difference.
+instructions() {
+	for name in $gated; do
+		short=$(collected "$name" 640)
+		long=$(collected "$name" 7040)
+		echo "$name $(((long - short + 3200) / 6400))"
+	done >"$out/instructions"
+}
+
+# value NAME FILE: what stands behind NAME.
+value() {
+	awk -v name="$1" '$1 == name { print $2; exit }' "$2"
+}
+
+compiler() {
+	"$gcc" -dumpversion | cut -d . -f 1
+}
+
+comparable() {
+	[ "$(value gcc "$budget")" = "$(compiler)" ] && [ "$(value machine "$budget")" = "$(uname -m)" ]
+}
+
+gate() {
+	instructions
+	if ! comparable; then
+		echo "perf-gate: $budget is for gcc $(value gcc "$budget") on" \
+			"$(value machine "$budget"), this is gcc $(compiler) on $(uname -m): not compared"
+		cat "$out/instructions"
+		return 0
+	fi
+	awk '
+		FNR == NR { if ($1 !~ /^#/) limit[$1] = $2; next }
+		!($1 in limit) { printf "%-12s %5d  no budget\n", $1, $2; bad = 1; next }
+		{
+			over = $2 > limit[$1]
+			bad += over
+			note = over ? "ABOVE BUDGET" : $2 < 0.9 * limit[$1] ? "ok; lower the budget" : "ok"
+			printf "%-12s %5d of %5d instructions per request  %s\n", $1, $2, limit[$1], note
+		}
+		END { exit bad > 0 }' "$budget" "$out/instructions" && return 0
+	cat <<-EOT
+
+		A request has become dearer than perf/budget allows. See where with
+		    callgrind_annotate build/perf/callgrind.NAME
+		(a run of 7040 requests) and make it cheaper. If what it buys is worth the price, write the
+		budget anew with "sh perf/perf.sh budget" in the commit that spends it, and give the reason
+		and both figures in its message.
+	EOT
+	return 1
+}
+
+write_budget() {
+	instructions
+	{
+		sed -n '/^#/p' "$budget"
+		echo "gcc $(compiler)"
+		echo "machine $(uname -m)"
+		awk '{ printf "%s %d\n", $1, $2 * 1.03 }' "$out/instructions"
+	} >"$out/budget"
+	cp "$out/budget" "$budget"
+	cat "$budget"
+}
+
+table() {
+	printf '%-18s %8s %8s %14s\n' "" "ns min" "median" "instructions"
+	awk '
+		FNR == NR { count[$1] = $2; next }
+		{ printf "%-18s %8.1f %8.1f %14s\n", $1, $2, $3, ($1 in count) ? count[$1] : "-" }
+	' "$out/instructions" "$out/ns"
+}
+
+# bar NAME VALUE LIMIT
+bar() {
+	echo "$1 $2 $3" | awk '{
+		ok = $2 <= $3
+		print "bar:", $1, $2, $3, ok ? "ok" : "short"
+		exit !ok
+	}' || short=1
+}
+
+bars() {
+	bar null-b32-ns "$(value null-b32 "$out/ns")" 25
+	bar null-b32-instructions "$(value null-b32 "$out/instructions")" 350
+	bar first-use-ms "$(awk '$2 > max { max = $2 } END { print max }' "$out/first-use")" 10
+	bar allocations-per-request \
+		"$(awk '{ calls += $2; requests += $3 } END { print calls / requests }' "$out/allocations")" 0
+}
+
+plot() {
+	command -v gnuplot >/dev/null 2>&1 || return 0
+	"$perf" curve >"$out/curve"
+	gnuplot -e "curve='$out/curve'; picture='$out/latency.svg'" perf/latency.gnuplot
+	echo "picture: $out/latency.svg"
+}
+
+all() {
+	short=0
+	instructions
+	for figure in ns allocations first-use machine; do
+		"$perf" "$figure" >"$out/$figure"
+	done
+	table
+	echo "machine: memcpy of 4 KiB $(value memcpy-4k "$out/machine") ns"
+	plot
+	bars
+	return "$short"
+}
+
+case ${1:-all} in
+all) all ;;
+gate | --gate) gate ;;
+budget) write_budget ;;
+*)
+	echo "usage: perf/perf.sh [gate | budget]" >&2
+	exit 2
+	;;
+esac
