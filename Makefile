@@ -241,11 +241,17 @@ endef
 $(foreach v,$(VARIANTS),$(eval $(call variant,$v)))
 $(foreach v,$(filter-out fuzz,$(VARIANTS)),$(eval $(call programs,$v)))
 
+# Comparisons are worth tracing in the backends; in the guest they are most of the run.
+build/fuzz/obj/vqsim/%.o: COMPILE_fuzz += -fno-sanitize-coverage=trace-cmp
+
 $(FUZZERS:%=build/fuzz/%): build/fuzz/%: build/fuzz/obj/fuzz/target_%.o \
 	$(call objects,fuzz,$(FUZZ_SUPPORT)) $(call libraries,fuzz)
 	@$(call link,fuzz)
 
-build/gcc/seeds: $(call objects,gcc,fuzz/seeds.c $(FUZZ_SUPPORT)) $(call libraries,gcc)
+SCENARIOS := $(sort $(wildcard tests/support/scenarios*.c))
+
+build/gcc/seeds: $(call objects,gcc,fuzz/seeds.c $(FUZZ_SUPPORT) $(SCENARIOS)) \
+	$(call libraries,gcc)
 	@$(call link,gcc)
 
 $(PERFS): build/gcc/perf/%: build/gcc/obj/perf/%.o $(call objects,gcc,$(PERF_SUPPORT)) \

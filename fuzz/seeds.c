@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Write the seed corpora: one file for each scenario of the tests, named after it.
+ *
+ *     seeds DIRECTORY      into DIRECTORY/ring_split and DIRECTORY/blk, which it makes
+ *
+ * Files that are there already and are not named like a scenario stay: they are inputs
+ * that found something.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "support/decode.h"
+#include "tests/support/scenarios.h"
+
+#define SEED_SIZE_MAX 4096u
+#define PATH_SIZE     512u
+
+static __attribute__((noreturn)) void give_up(const char *what, const char *why)
+{
+	fprintf(stderr, "seeds: %s: %s\n", what, why);
+	exit(2);
+}
+
+static void join(char path[PATH_SIZE], const char *directory, const char *name)
+{
+	int length = snprintf(path, PATH_SIZE, "%s/%s", directory, name);
+
+	if (length < 0 || length >= (int)PATH_SIZE)
+		give_up(directory, "the path is too long");
+}
+
+static void make_directory(const char *path)
+{
+	if (mkdir(path, 0777) != 0 && errno != EEXIST)
+		give_up(path, strerror(errno));
+}
+
+static void write_seed(const char *directory, const struct scenario *scenario)
+{
+	uint8_t data[SEED_SIZE_MAX];
+	char path[PATH_SIZE];
+	size_t size = fuzz_encode(scenario->ops, scenario->count, data, sizeof(data));
+	FILE *file;
+
+	if (size == 0)
+		give_up(scenario->name, "an operation has a field that no input can say");
+	join(path, directory, scenario->name);
+	file = fopen(path, "wb");
+	if (!file || fwrite(data, 1, size, file) != size || fclose(file) != 0)
+		give_up(path, strerror(errno));
+}
+
+static void write_seeds(const char *root, const char *target, const struct scenario *scenarios,
+			unsigned count)
+{
+	char directory[PATH_SIZE];
+
+	join(directory, root, target);
+	make_directory(directory);
+	for (unsigned i = 0; i < count; i++)
+		write_seed(directory, &scenarios[i]);
+	printf("seeds: %u in %s\n", count, directory);
+}
+
+int main(int argc, char **argv)
+{
+	if (argc != 2)
+		give_up("arguments", "one directory");
+	make_directory(argv[1]);
+	write_seeds(argv[1], "ring_split", ring_scenarios, ring_scenario_count);
+	write_seeds(argv[1], "blk", blk_scenarios, blk_scenario_count);
+	return 0;
+}
