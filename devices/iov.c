@@ -54,12 +54,27 @@ void iov_window_advance(struct iov_window *window, size_t size)
 	}
 }
 
+/* The first size bytes of a window, if there are any and they lie in one element; or NULL. */
+static uint8_t *one_piece(const struct iov_window *window, size_t size)
+{
+	uint8_t *start;
+
+	return size > 0 && size <= first_piece(window, &start) ? start : NULL;
+}
+
 size_t iov_window_read(const struct iov_window *window, void *buf, size_t size)
 {
-	struct iov_window rest = *window;
-	uint8_t *to = buf;
+	struct iov_window rest;
+	uint8_t *to = buf, *whole;
 
-	rest.size = smaller(rest.size, size);
+	size = smaller(window->size, size);
+	whole = one_piece(window, size);
+	if (whole) {
+		memcpy(buf, whole, size);
+		return size;
+	}
+	rest = *window;
+	rest.size = size;
 	while (rest.size > 0) {
 		uint8_t *start;
 		size_t piece = first_piece(&rest, &start);
@@ -73,10 +88,18 @@ size_t iov_window_read(const struct iov_window *window, void *buf, size_t size)
 
 size_t iov_window_write(const struct iov_window *window, const void *buf, size_t size)
 {
-	struct iov_window rest = *window;
 	const uint8_t *from = buf;
+	struct iov_window rest;
+	uint8_t *whole;
 
-	rest.size = smaller(rest.size, size);
+	size = smaller(window->size, size);
+	whole = one_piece(window, size);
+	if (whole) {
+		memcpy(whole, buf, size);
+		return size;
+	}
+	rest = *window;
+	rest.size = size;
 	while (rest.size > 0) {
 		uint8_t *start;
 		size_t piece = first_piece(&rest, &start);

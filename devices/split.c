@@ -9,7 +9,7 @@
  *   | ...             |   +-----+-----+---------+   +-----+-----+---------------+
  *   +-----------------+    used_event behind it      avail_event behind it
  *
- *   avail_next .. avail_seen   exposed, not taken      (both free-running, 16 bits)
+ *   avail_next .. avail_seen   exposed, not taken      (all free-running)
  *   used_shown .. used_next    pushed, not yet shown
  *
  * Invariants: avail_seen - avail_next <= size. used_next - used_shown <= size.
@@ -125,11 +125,12 @@ static bool gather(struct virtqueue *vq, uint64_t gpa, struct descriptor *desc)
 static bool look(struct virtqueue *vq)
 {
 	uint16_t index = le16toh(__atomic_load_n(&vq->split.avail->idx, __ATOMIC_ACQUIRE));
+	uint16_t exposed = index - vq->avail_next;
 
-	if ((uint16_t)(index - vq->avail_next) > vq->size)
+	if (exposed > vq->size)
 		return virtqueue_break(vq, VIRTQUEUE_FAULT_INDEX_JUMP);
-	vq->avail_seen = index;
-	return index != vq->avail_next;
+	vq->avail_seen = vq->avail_next + exposed;
+	return exposed > 0;
 }
 
 /*
@@ -275,7 +276,7 @@ static void log_used(struct virtqueue *vq)
 }
 
 /* 2.7.7.2: whether the driver wants to hear of the entries from old to vq->used_shown. */
-static bool wanted(const struct virtqueue *vq, uint16_t old)
+static bool wanted(const struct virtqueue *vq, uint32_t old)
 {
 	uint16_t event;
 
@@ -288,7 +289,7 @@ static bool wanted(const struct virtqueue *vq, uint16_t old)
 
 bool split_publish(struct virtqueue *vq)
 {
-	uint16_t old = vq->used_shown;
+	uint32_t old = vq->used_shown;
 
 	if (old == vq->used_next)
 		return false;

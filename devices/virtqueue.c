@@ -54,8 +54,7 @@ static void release(struct virtqueue *vq)
 {
 	if (vq->chains && vq->in_flight > 0)
 		for (uint32_t i = 0; i < vq->size; i++)
-			if (vq->chains[i].map && vq->chains[i].map != vq->map)
-				guest_map_release(vq->chains[i].map);
+			guest_map_release(vq->chains[i].old_map);
 	guest_map_release(vq->map);
 	free(vq->chains);
 	free(vq->head_in_flight);
@@ -193,6 +192,23 @@ bool virtqueue_break(struct virtqueue *vq, enum virtqueue_fault fault)
 	return false;
 }
 
+/* The chains in flight that have the map of the queue keep it from here on. */
+static void keep_map(struct virtqueue *vq)
+{
+	unsigned count = 0;
+
+	for (uint32_t i = 0; i < vq->size; i++)
+		if (!vq->chains[i].old_map) {
+			vq->chains[i].old_map = vq->map;
+			count++;
+		}
+	for (struct virtqueue_chain *chain = vq->free_chain; chain; chain = chain->next_free) {
+		chain->old_map = NULL;
+		count--;
+	}
+	guest_map_ref(vq->map, count);
+}
+
 /* The memory map changed: work with the new one from here on. */
 static bool refresh(struct virtqueue *vq)
 {
@@ -200,10 +216,10 @@ static bool refresh(struct virtqueue *vq)
 
 	/* Generation first: a change in between is then noticed at the next look. */
 	vq->generation = guest_memory_generation(vq->memory);
+	if (vq->in_flight > 0)
+		keep_map(vq);
 	vq->map = guest_memory_acquire(vq->memory);
 	memset(vq->cache, 0, sizeof(vq->cache));
-	if (old != vq->map && vq->in_flight > 0)
-		guest_map_ref(old, vq->in_flight);
 	guest_map_release(old);
 	return split_map(vq) || virtqueue_break(vq, VIRTQUEUE_FAULT_RING_UNMAPPED);
 }
@@ -358,24 +374,27 @@ static void give_block_back(struct virtqueue *vq, struct virtqueue_chain *chain)
 	chain->iov = chain->inline_iov;
 }
 
-struct virtqueue_chain *virtqueue_abandon(struct virtqueue *vq, struct virtqueue_chain *chain)
-{
-	give_block_back(vq, chain);
-	return NULL;
-}
-
 /* Take a chain with the newest map, as long as a transport adds what is missing. */
 static __attribute__((noinline)) struct virtqueue_chain *pop_refreshed(struct virtqueue *vq)
 {
-	struct virtqueue_chain *chain;
+	struct virtqueue_chain *chain = NULL;
 
+	vq->refreshing = true;
 	do {
 		vq->again = false;
 		if (!refresh(vq))
-			return NULL;
+			break;
 		chain = split_pop(vq);
 	} while (!chain && vq->again);
+	vq->refreshing = false;
 	return chain;
+}
+
+struct virtqueue_chain *virtqueue_abandon(struct virtqueue *vq, struct virtqueue_chain *chain)
+{
+	give_block_back(vq, chain);
+	/* Within pop_refreshed, its loop takes the chain again. */
+	return vq->again && !vq->refreshing ? pop_refreshed(vq) : NULL;
 }
 
 struct virtqueue_chain *virtqueue_pop(struct virtqueue *vq)
@@ -383,13 +402,9 @@ struct virtqueue_chain *virtqueue_pop(struct virtqueue *vq)
 	/* A queue that is not started has no chains. */
 	if (!vq->free_chain || vq->fault)
 		return NULL;
-	if (vq->generation == guest_memory_generation(vq->memory)) {
-		struct virtqueue_chain *chain = split_pop(vq);
-
-		if (chain || !vq->again)
-			return chain;
-	}
-	return pop_refreshed(vq);
+	if (vq->generation != guest_memory_generation(vq->memory))
+		return pop_refreshed(vq);
+	return split_pop(vq);
 }
 
 /* The device wrote some of the writable bytes; which, only it knows: log them all. */
@@ -402,30 +417,26 @@ static void log_chain(struct virtqueue *vq, const struct virtqueue_chain *chain,
 		guest_memory_mark_dirty_hva(vq->memory, map, iov[i].iov_base, iov[i].iov_len);
 }
 
-/* What few pushes have to do. map: the one the chain was translated with. */
-static __attribute__((noinline)) void push_rest(struct virtqueue *vq, struct virtqueue_chain *chain,
-						struct guest_map *map)
+/* What few pushes have to do. */
+static __attribute__((noinline)) void push_rest(struct virtqueue *vq, struct virtqueue_chain *chain)
 {
 	if (vq->memory->dirty_log)
-		log_chain(vq, chain, map);
-	if (map != vq->map)
-		guest_map_release(map);
+		log_chain(vq, chain, chain->old_map ? chain->old_map : vq->map);
+	guest_map_release(chain->old_map);
+	chain->old_map = NULL;
 	give_block_back(vq, chain);
 }
 
 void virtqueue_push(struct virtqueue *vq, struct virtqueue_chain *chain, uint32_t written)
 {
-	struct guest_map *map = chain->map;
-
 	if (ring_usable(vq))
 		split_push(vq, chain->head, written);
 	vq->head_in_flight[chain->head] = 0;
-	chain->map = NULL;
 	chain->next_free = vq->free_chain;
 	vq->free_chain = chain;
 	vq->in_flight--;
-	if (map != vq->map || chain->block != VIRTQUEUE_NO_BLOCK || vq->memory->dirty_log)
-		push_rest(vq, chain, map);
+	if (chain->old_map || chain->block != VIRTQUEUE_NO_BLOCK || vq->memory->dirty_log)
+		push_rest(vq, chain);
 }
 
 bool virtqueue_publish(struct virtqueue *vq)

@@ -87,7 +87,7 @@ struct virtqueue_chain {
 	/* Private to the virtqueue. */
 	uint16_t block;
 	struct virtqueue_chain *next_free;
-	struct guest_map *map;
+	struct guest_map *old_map; /* that it was translated with, if that is not the queue's */
 	struct iovec inline_iov[VIRTQUEUE_INLINE_SEGMENTS];
 };
 

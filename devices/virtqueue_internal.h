@@ -35,16 +35,21 @@ struct virtqueue {
 	/* What every request touches. */
 	struct split_ring split;
 	uint16_t size;
-	uint16_t mask;       /* size - 1 */
-	uint16_t avail_next; /* next entry to take */
-	uint16_t avail_seen; /* the driver's index at the last look */
-	uint16_t used_next;  /* next entry to write */
-	uint16_t used_shown; /* what the driver may see */
-	uint16_t in_flight;
+	uint16_t mask; /* size - 1 */
+	/*
+	 * Of their 32 bits the ring shows 16: processors pass a counter on from its store
+	 * to the next load without a delay only if it is that wide.
+	 */
+	uint32_t avail_next; /* next entry to take */
+	uint32_t avail_seen; /* the driver's index at the last look */
+	uint32_t used_next;  /* next entry to write */
+	uint32_t used_shown; /* what the driver may see */
+	uint32_t in_flight;
 	bool event_idx;
 	bool indirect;
 	bool started;
-	bool again; /* a chain was given up because the map has changed since it was begun */
+	bool refreshing; /* a chain is being taken with a new map */
+	bool again;      /* a chain was given up because the map has changed since it was begun */
 	enum virtqueue_fault fault;
 	uint32_t simple_max;          /* segments that split_pop may fill by itself */
 	uint32_t chain_max;           /* descriptors */
@@ -76,8 +81,8 @@ struct chain_builder {
 	struct virtqueue_chain *chain;
 	const struct region_cache *cache; /* of the present direction */
 	uint64_t size;                    /* bytes of all buffers */
-	uint32_t count;                   /* segments */
-	uint16_t direction;               /* 0, or VRING_DESC_F_WRITE after the turn */
+	size_t count;                     /* segments; of the width of an index, as it is one */
+	uint32_t direction;               /* 0, or VRING_DESC_F_WRITE after the turn */
 };
 
 /* Break the queue; always returns false. The first fault is kept. */
@@ -98,7 +103,7 @@ static inline void virtqueue_turn(struct virtqueue *vq, struct chain_builder *bu
 {
 	builder->direction = VRING_DESC_F_WRITE;
 	builder->cache = &vq->cache[1];
-	builder->chain->readable_count = builder->count;
+	builder->chain->readable_count = (uint32_t)builder->count;
 	builder->chain->readable_size = builder->size;
 }
 
@@ -136,21 +141,23 @@ static inline bool virtqueue_append_simple(struct virtqueue *vq, struct chain_bu
 bool virtqueue_append(struct virtqueue *vq, struct chain_builder *builder, uint64_t gpa,
 		      uint32_t len, uint16_t flags);
 
-/* Give up a chain that was begun; the slot stays free. Always returns NULL. */
+/*
+ * Give up a chain that was begun; the slot stays free. Returns NULL, or, if the map has
+ * changed since it was begun, the chain taken again.
+ */
 struct virtqueue_chain *virtqueue_abandon(struct virtqueue *vq, struct virtqueue_chain *chain);
 
 /* The chain is complete and in flight from here on. */
 static inline struct virtqueue_chain *virtqueue_commit(struct virtqueue *vq,
-						       struct chain_builder *builder, uint16_t head)
+						       struct chain_builder *builder, uint32_t head)
 {
 	struct virtqueue_chain *chain = builder->chain;
 
 	if (!builder->direction)
 		virtqueue_turn(vq, builder);
-	chain->writable_count = builder->count - chain->readable_count;
+	chain->writable_count = (uint32_t)builder->count - chain->readable_count;
 	chain->writable_size = builder->size - chain->readable_size;
 	chain->head = head;
-	chain->map = vq->map;
 	vq->free_chain = chain->next_free;
 	vq->in_flight++;
 	vq->head_in_flight[head] = 1;

@@ -252,6 +252,33 @@ static void ring_that_goes_away_breaks_the_queue(void **state)
 	assert_int_equal(le16toh(b->driver.ring.used->idx), 0);
 }
 
+/* Its region goes away twice; what the chain was translated to stays until the push. */
+static void chain_keeps_its_memory_over_changes_of_the_map(void **state)
+{
+	struct bench *b = *state;
+	struct virtqueue_chain *chain;
+	struct guest_map *first;
+
+	start(b, 16, 0);
+	expose(b, HIDDEN, 1);
+	chain = virtqueue_pop(b->vq);
+	assert_non_null(chain);
+	first = guest_memory_acquire(&b->memory.guest);
+	for (unsigned i = 0; i < 2; i++) {
+		assert_int_equal(vqsim_memory_hide(&b->memory, 1), 0);
+		assert_null(virtqueue_pop(b->vq));
+		assert_int_equal(vqsim_memory_expose(&b->memory, 1), 0);
+		assert_null(virtqueue_pop(b->vq));
+	}
+	/* Ours and the chain's. */
+	assert_int_equal(first->refs, 2);
+	virtqueue_push(b->vq, chain, 8);
+	assert_int_equal(first->refs, 1);
+	guest_map_release(first);
+	/* The queue's and that of guest_memory. */
+	assert_int_equal(b->memory.guest.map->refs, 2);
+}
+
 static void every_fault_has_a_name(void **state)
 {
 	(void)state;
@@ -274,6 +301,7 @@ int main(void)
 		TEST(queue_resumes_where_it_stopped),
 		TEST(impossible_start_is_refused),
 		TEST(ring_that_goes_away_breaks_the_queue),
+		TEST(chain_keeps_its_memory_over_changes_of_the_map),
 		TEST(every_fault_has_a_name),
 	};
 

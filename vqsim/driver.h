@@ -64,13 +64,17 @@ struct vqsim_driver {
 	uint64_t features;
 	enum vqsim_notify notify;
 
-	uint16_t avail_index;     /* next entry to fill, free-running */
 	uint16_t published_index; /* what the device may see */
 	uint16_t kicked_index;    /* published_index at the last decision about a kick */
-	uint16_t used_index;      /* next entry to reap, free-running */
-	uint16_t free_head;
-	uint16_t free_count;
-	uint16_t in_flight; /* chains */
+	/*
+	 * Values of 16 bits in 32: processors pass a counter on from its store to the next
+	 * load without a delay only if it is that wide.
+	 */
+	uint32_t avail_index; /* next entry to fill, free-running */
+	uint32_t used_index;  /* next entry to reap, free-running */
+	uint32_t free_head;
+	uint32_t free_count;
+	uint32_t in_flight; /* chains */
 	struct vqsim_driver_slot *slots;
 };
 

@@ -104,8 +104,7 @@ void vqsim_driver_finish(struct vqsim_driver *driver)
 static inline void desc_write(struct vring_desc *desc, const struct vqsim_element *element,
 			      uint16_t flags, uint16_t next)
 {
-	if (element->write)
-		flags |= VRING_DESC_F_WRITE;
+	flags |= element->write ? VRING_DESC_F_WRITE : 0;
 	__atomic_store_n(&desc->addr, htole64(element->gpa), __ATOMIC_RELAXED);
 	__atomic_store_n(&desc->len, htole32(element->len), __ATOMIC_RELAXED);
 	__atomic_store_n(&desc->flags, htole16(flags), __ATOMIC_RELAXED);
@@ -139,26 +138,27 @@ static inline int expose(struct vqsim_driver *driver, const struct vqsim_element
 {
 	struct vqsim_driver_slot *slots = driver->slots;
 	struct vring_desc *desc = driver->ring.desc;
+	const struct vqsim_element *last = elements + (count - 1);
 	uint16_t head = driver->free_head;
-	uint64_t index = head;
-	uint64_t next = slots[index].next;
+	size_t index = head;
 
-	for (unsigned left = count; --left > 0; elements++) {
+	for (; elements < last; elements++) {
+		size_t next = slots[index].next;
+
 		desc_write(&desc[index], elements, VRING_DESC_F_NEXT, next);
 		index = next;
-		next = slots[index].next;
 	}
 	if (table)
 		desc_write(&desc[index], table, VRING_DESC_F_INDIRECT, 0);
 	else
-		desc_write(&desc[index], elements, 0, NEXT_JUNK);
-	driver->free_head = (uint16_t)next;
-	driver->free_count = (uint16_t)(driver->free_count - count);
+		desc_write(&desc[index], last, 0, NEXT_JUNK);
+	driver->free_head = slots[index].next;
+	driver->free_count -= count;
 	slots[head].token = token;
 	slots[head].last = (uint16_t)index;
 	slots[head].count = (uint16_t)count;
 	driver->ring.avail->ring[driver->avail_index & (driver->setup.size - 1u)] = htole16(head);
-	driver->avail_index++;
+	driver->avail_index = (uint16_t)(driver->avail_index + 1);
 	driver->in_flight++;
 	return head;
 }
@@ -233,7 +233,7 @@ static inline void chain_free(struct vqsim_driver *driver, uint16_t head)
 
 	driver->slots[slot->last].next = driver->free_head;
 	driver->free_head = head;
-	driver->free_count = (uint16_t)(driver->free_count + slot->count);
+	driver->free_count += slot->count;
 	driver->in_flight--;
 	slot->token = NULL;
 }
@@ -261,7 +261,7 @@ enum vqsim_reap vqsim_driver_reap(struct vqsim_driver *driver, struct vqsim_used
 		return VQSIM_REAP_NOTHING;
 	entry = &driver->ring.used->ring[driver->used_index & (driver->setup.size - 1u)];
 	id = le32toh(__atomic_load_n(&entry->id, __ATOMIC_RELAXED));
-	driver->used_index++;
+	driver->used_index = (uint16_t)(driver->used_index + 1);
 	used_event_follow(driver, seen);
 	if (id >= driver->setup.size || !driver->slots[id].token)
 		return VQSIM_REAP_BOGUS;

@@ -77,12 +77,14 @@ static enum virtio_completion reset(struct virtio_device *dev)
  */
 static inline bool read_header(const struct virtqueue_chain *chain, uint8_t *copy)
 {
-	struct iov_window header = {chain->iov, chain->readable_count, 0, chain->readable_size};
-
 	if (chain->readable_size < NULL_HEADER_SIZE)
 		return false;
-	if (chain->iov[0].iov_len < NULL_HEADER_SIZE)
+	if (chain->iov[0].iov_len < NULL_HEADER_SIZE) {
+		struct iov_window header =
+			iov_window(chain->iov, chain->readable_count, 0, NULL_HEADER_SIZE);
+
 		return iov_window_read(&header, copy, NULL_HEADER_SIZE) == NULL_HEADER_SIZE;
+	}
 	memcpy(copy, chain->iov[0].iov_base, NULL_HEADER_SIZE);
 	/* The driver may change the original: the compiler must not go back to it. */
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
