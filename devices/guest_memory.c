@@ -190,6 +190,95 @@ int guest_memory_add(struct guest_memory *memory, const struct guest_region *reg
 	return error;
 }
 
+/* A map of count regions, sorted. Returns 0, -EINVAL, -EEXIST or -ENOMEM; *made is then NULL. */
+static int build(const struct guest_region *regions, unsigned count, struct guest_map **made)
+{
+	struct guest_map *map = map_new(count);
+	int error = map ? 0 : -ENOMEM;
+
+	*made = map;
+	if (!map)
+		return error;
+	/* Inserted one by one; count is that of the regions which are there. */
+	for (map->count = 0; map->count < count && !error; map->count++) {
+		const struct guest_region *region = &regions[map->count];
+		unsigned at = upper_bound(map, region->gpa);
+		struct guest_region_ref *ref = NULL;
+
+		if (!region_is_sane(region))
+			error = -EINVAL;
+		else if (overlaps(map, at, region))
+			error = -EEXIST;
+		else if (!(ref = calloc(1, sizeof(*ref))))
+			error = -ENOMEM;
+		if (error)
+			break;
+		ref->region = *region;
+		memmove(&map->entries[at + 1], &map->entries[at],
+			(map->count - at) * sizeof(map->entries[0]));
+		map_set(map, at, ref);
+	}
+	if (error) {
+		/* The caller keeps its regions: none of them is released. */
+		for (unsigned i = 0; i < map->count; i++)
+			map->entries[i]->region.release = NULL;
+		guest_map_release(map);
+		*made = NULL;
+	}
+	return error;
+}
+
+int guest_memory_replace(struct guest_memory *memory, const struct guest_region *regions,
+			 unsigned count)
+{
+	struct guest_map *map, *old;
+	int error = build(regions, count, &map);
+
+	if (error)
+		return error;
+	pthread_mutex_lock(&memory->lock);
+	old = publish(memory, map);
+	pthread_mutex_unlock(&memory->lock);
+	guest_map_release(old);
+	return 0;
+}
+
+static bool touches(const struct guest_region *region, uint64_t gpa, uint64_t size)
+{
+	return region->gpa <= gpa ? gpa - region->gpa < region->size : region->gpa - gpa < size;
+}
+
+/* A copy of map without the regions that overlap a range. */
+static struct guest_map *map_without_range(const struct guest_map *map, uint64_t gpa, uint64_t size)
+{
+	struct guest_map *copy = map_new(map->count);
+
+	if (!copy)
+		return NULL;
+	copy->count = 0;
+	for (unsigned i = 0; i < map->count; i++)
+		if (!touches(&map->entries[i]->region, gpa, size))
+			map_set(copy, copy->count++, map->entries[i]);
+	return copy;
+}
+
+int guest_memory_remove_range(struct guest_memory *memory, uint64_t gpa, uint64_t size)
+{
+	struct guest_map *map, *old = NULL;
+
+	if (size == 0)
+		return 0;
+	pthread_mutex_lock(&memory->lock);
+	map = map_without_range(memory->map, gpa, size);
+	if (map && map->count < memory->map->count)
+		old = publish(memory, map);
+	pthread_mutex_unlock(&memory->lock);
+	if (map && !old)
+		guest_map_release(map);
+	guest_map_release(old);
+	return map ? 0 : -ENOMEM;
+}
+
 static int remove_locked(struct guest_memory *memory, uint64_t gpa, uint64_t size,
 			 struct guest_map **old)
 {

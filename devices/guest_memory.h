@@ -8,7 +8,9 @@
  * memory map makes a new table; whoever still works with the old one holds a
  * reference, and a region is given back (its release function is called) when
  * the last table that has it is gone. So a request in flight keeps the memory
- * it was translated into.
+ * it was translated into. A queue that has nothing to do keeps its map until the
+ * next call of progress: a transport that must know a region gone calls progress on
+ * every live queue after the change.
  *
  * Threads: guest_memory_add, _remove, _acquire and _release may be called from
  * any thread. A guest_map is constant and may be read by all.
@@ -96,6 +98,18 @@ int guest_memory_add(struct guest_memory *memory, const struct guest_region *reg
 
 /* Remove the region with exactly this range. Returns 0; -ENOENT; -ENOMEM: unchanged. */
 int guest_memory_remove(struct guest_memory *memory, uint64_t gpa, uint64_t size);
+
+/*
+ * Make regions the whole map, in one step: a device that works meanwhile sees the
+ * old map or the new one. Regions that stay are given again, as new ones.
+ * Returns 0; -EINVAL, -EEXIST (two of them overlap), -ENOMEM: nothing changed and
+ * no release function is called.
+ */
+int guest_memory_replace(struct guest_memory *memory, const struct guest_region *regions,
+			 unsigned count);
+
+/* Remove every region that has a byte in [gpa, gpa + size). Returns 0; -ENOMEM: unchanged. */
+int guest_memory_remove_range(struct guest_memory *memory, uint64_t gpa, uint64_t size);
 
 /* A reference to the present map; give it back with guest_map_release. Never NULL. */
 struct guest_map *guest_memory_acquire(struct guest_memory *memory);
