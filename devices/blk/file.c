@@ -38,6 +38,7 @@ struct file {
 	struct blk_store_queue queue; /* has no state, so one does for all */
 	int fd;
 	unsigned features; /* atomic */
+	int sync_error;    /* of the first sync that failed; atomic */
 	bool block_device;
 	struct blk_limits limits; /* without size */
 };
@@ -109,12 +110,19 @@ static void file_queue_close(struct blk_store_queue *queue)
 	(void)queue;
 }
 
-static int sync_data(const struct file *file)
+/*
+ * The kernel tells of a failed write-back once; what it lost then stays lost. So
+ * after one failure no sync succeeds again, whichever queue asks.
+ */
+static int sync_data(struct file *file)
 {
-	while (fdatasync(file->fd) < 0)
-		if (errno != EINTR)
-			return -errno;
-	return 0;
+	while (fdatasync(file->fd) < 0) {
+		if (errno == EINTR)
+			continue;
+		__atomic_store_n(&file->sync_error, -errno, __ATOMIC_RELAXED);
+		break;
+	}
+	return __atomic_load_n(&file->sync_error, __ATOMIC_RELAXED);
 }
 
 /* Returns 0 when all of the window was moved; a short transfer goes on where it ended. */

@@ -343,12 +343,25 @@ static bool next_part(struct blk_request *request)
 	return next_range(request);
 }
 
+/* The disk may have shrunk since the request was judged. */
+static bool still_on_disk(const struct blk_request *request)
+{
+	const struct blk_io *io = &request->io;
+	uint64_t capacity = __atomic_load_n(&request->requests->disk->capacity, __ATOMIC_RELAXED);
+
+	return (io->offset + io->size) / BLK_SECTOR_SIZE <= capacity;
+}
+
 /* Submit part after part. False: the store was busy, and the present part was not taken. */
 static bool run(struct blk_request *request)
 {
 	struct blk_store_queue *store_queue = request->requests->store_queue;
 
 	do {
+		if (!still_on_disk(request)) {
+			request->io.result = -EIO;
+			break;
+		}
 		switch (store_queue->store->ops->submit(store_queue, &request->io)) {
 		case BLK_QUEUED:
 			return true;

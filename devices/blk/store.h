@@ -100,7 +100,7 @@ struct blk_store_ops {
 	/*
 	 * Give the store another size, a multiple of block_size. May be NULL: the
 	 * size is fixed. No call on any queue is running, and no operation past the
-	 * new end is in flight.
+	 * new end is with the store.
 	 * Returns 0 or a negative errno: unchanged.
 	 */
 	int (*resize)(struct blk_store *store, uint64_t size);
