@@ -24,7 +24,7 @@
  * that name different queues may run at the same time. All other calls come
  * when no call on any queue is running (requests may still be in flight).
  * virtio_transport_ops may be called from any thread that is inside a call of
- * this device.
+ * this device, device-wide calls and event included.
  *
  * Errors: 0 or a negative errno, which means that something failed on the host
  * and is forwarded. A positive enum is a documented outcome. Whatever a driver
@@ -87,7 +87,10 @@ struct virtio_queue_state {
 		.avail_wrap = true, .used_wrap = true \
 	}
 
-/* What a driver programmed for one queue. Addresses are guest-physical. */
+/*
+ * What a driver programmed for one queue. Addresses are guest-physical. Grows at
+ * its end; a member that is zero is absent.
+ */
 struct virtio_queue_setup {
 	uint16_t size;       /* elements; split: a power of two; 1..queue_size_max */
 	uint64_t desc_gpa;   /* Descriptor Area */
@@ -137,8 +140,9 @@ struct virtio_device_ops {
 	 * Copy size bytes of config space at offset to buf. NULL if and only if
 	 * config_size is. The transport has checked that the range lies inside.
 	 * Fields are little-endian. Valid before FEATURES_OK (2.5.2).
+	 * Returns 0 or a negative errno (a device that is elsewhere cannot be asked).
 	 */
-	void (*config_read)(struct virtio_device *dev, uint32_t offset, void *buf, uint32_t size);
+	int (*config_read)(struct virtio_device *dev, uint32_t offset, void *buf, uint32_t size);
 
 	/*
 	 * The driver wrote size bytes at offset; the range lies inside. May be
@@ -160,6 +164,8 @@ struct virtio_device_ops {
 	 * that the rings lie in guest memory.
 	 * Returns 0; -EFAULT: a ring is not in guest memory; -EINVAL: the state to
 	 * resume from is impossible; -ENOMEM. After an error the queue is stopped.
+	 * The caller calls progress once after it: the kick for what was exposed
+	 * while the queue was stopped may be lost.
 	 */
 	int (*queue_start)(struct virtio_device *dev, uint16_t index,
 			   const struct virtio_queue_setup *setup);
@@ -180,7 +186,8 @@ struct virtio_device_ops {
 	 * Back to the state after construction: all queues stopped, negotiated
 	 * features forgotten. Mandatory. Works in every state.
 	 * Returns VIRTIO_DONE: nothing is in flight, no notification follows
-	 * (2.4.1). VIRTIO_PENDING: as for queue_stop.
+	 * (2.4.1). VIRTIO_PENDING: as for queue_stop; until it is done the caller
+	 * calls progress on every queue that was started, in flight or not.
 	 */
 	enum virtio_completion (*reset)(struct virtio_device *dev);
 
@@ -211,6 +218,20 @@ struct virtio_device_ops {
 
 	/* Free the device; all queues are stopped. Mandatory. */
 	void (*destroy)(struct virtio_device *dev);
+
+	/*
+	 * A file descriptor, owned by the device, that is readable when event should
+	 * be called: something happened that belongs to no queue (a backend that is
+	 * elsewhere changed its config space, or is gone). May be NULL: nothing ever
+	 * does. Returns -1: not now.
+	 */
+	int (*event_fd)(struct virtio_device *dev);
+
+	/*
+	 * Handle it. NULL if and only if event_fd is. Called when no call on any queue
+	 * is running; the device may call config_changed and needs_reset from it.
+	 */
+	void (*event)(struct virtio_device *dev);
 };
 
 /* What a transport offers to the device that is attached to it. */

@@ -58,6 +58,12 @@ bool split_map(struct virtqueue *vq)
 	return true;
 }
 
+/* The used ring as a range of guest addresses, for the dirty log. */
+static void log_used(struct virtqueue *vq)
+{
+	guest_memory_mark_dirty(vq->memory, vq->setup.device_gpa, 6 + 8 * (uint64_t)vq->size);
+}
+
 static bool aligned(const struct virtio_queue_setup *setup)
 {
 	return setup->desc_gpa % 16 == 0 && setup->driver_gpa % 2 == 0 &&
@@ -72,8 +78,12 @@ int split_start(struct virtqueue *vq)
 		return -EINVAL;
 	if ((uint16_t)(resume->avail_index - resume->used_index) > vq->size)
 		return -EINVAL;
-	if (!split_map(vq))
+	if (!virtqueue_map_ring(vq))
 		return -EFAULT;
+	/* Whoever served the queue before may have left NO_NOTIFY there; we want kicks. */
+	__atomic_store_n(&vq->split.used->flags, 0, __ATOMIC_RELAXED);
+	if (vq->memory->dirty_log)
+		log_used(vq);
 	vq->mask = vq->size - 1;
 	vq->avail_next = resume->avail_index;
 	vq->avail_seen = resume->avail_index;
@@ -267,12 +277,6 @@ struct virtqueue_chain *split_pop(struct virtqueue *vq)
 	/* As if an empty buffer stood between this one and the next. */
 	flags = VRING_DESC_F_NEXT | builder.direction;
 	return pop_rest(vq, builder, (struct descriptor){0, 0, flags, next}, builder.count, head);
-}
-
-/* The used ring as a range of guest addresses, for the dirty log. */
-static void log_used(struct virtqueue *vq)
-{
-	guest_memory_mark_dirty(vq->memory, vq->setup.device_gpa, 6 + 8 * (uint64_t)vq->size);
 }
 
 /* 2.7.7.2: whether the driver wants to hear of the entries from old to vq->used_shown. */

@@ -130,14 +130,7 @@ void virtio_transport_write_status(struct virtio_transport *t, uint8_t value)
 
 enum virtio_completion virtio_transport_continue(struct virtio_transport *t)
 {
-	enum virtio_completion left = VIRTIO_DONE;
-
-	if (t->resetting)
-		return reset(t);
-	for (uint16_t i = 0; i < t->queue_count; i++)
-		if (t->queues[i].phase == VIRTIO_QUEUE_STOPPING)
-			left = VIRTIO_PENDING;
-	return left;
+	return t->resetting ? reset(t) : VIRTIO_DONE;
 }
 
 bool virtio_transport_needs_reset(struct virtio_transport *t)
@@ -211,8 +204,7 @@ int virtio_transport_config_read(struct virtio_transport *t, uint32_t offset, vo
 {
 	if (!in_config(t, offset, size))
 		return -EINVAL;
-	t->device->ops->config_read(t->device, offset, buf, size);
-	return 0;
+	return t->device->ops->config_read(t->device, offset, buf, size);
 }
 
 int virtio_transport_config_write(struct virtio_transport *t, uint32_t offset, const void *buf,

@@ -84,8 +84,8 @@ uint8_t virtio_transport_status(const struct virtio_transport *t);
 void virtio_transport_write_status(struct virtio_transport *t, uint8_t value);
 
 /*
- * Go on with a reset or queue stop that the device could not finish at once.
- * Call after progress on the queues. Returns VIRTIO_PENDING while one is left.
+ * Go on with a reset that the device could not finish at once. Call after
+ * progress on the queues. Returns VIRTIO_PENDING while it is not done.
  */
 enum virtio_completion virtio_transport_continue(struct virtio_transport *t);
 

@@ -102,7 +102,8 @@ static int allocate(struct virtqueue *vq)
 	vq->block_segments = 2 * vq->chain_max;
 	vq->block_count = size < VIRTQUEUE_BLOCKS_MAX ? size : VIRTQUEUE_BLOCKS_MAX;
 	vq->chains = calloc(size, sizeof(*vq->chains));
-	vq->head_in_flight = calloc(size, sizeof(*vq->head_in_flight));
+	/* A buffer id of a packed ring is any 16 bits (2.8.6). */
+	vq->head_in_flight = calloc(vq->packed ? UINT16_MAX + 1 : size, 1);
 	vq->block_next = calloc(vq->block_count, sizeof(*vq->block_next));
 	return vq->chains && vq->head_in_flight && vq->block_next && reserve_blocks(vq) ? 0
 											: -ENOMEM;
@@ -130,17 +131,22 @@ int virtqueue_start(struct virtqueue *vq, const struct virtio_queue_setup *setup
 	vq->setup = *setup;
 	vq->size = setup->size;
 	vq->fault = VIRTQUEUE_OK;
+	vq->ring_lost = false;
+	vq->starved = false;
+	vq->again = false;
+	vq->packed = features & VIRTIO_FEATURE(VIRTIO_F_RING_PACKED);
 	vq->event_idx = features & VIRTIO_FEATURE(VIRTIO_RING_F_EVENT_IDX);
 	vq->indirect = features & VIRTIO_FEATURE(VIRTIO_RING_F_INDIRECT_DESC);
 	if (vq->size == 0 || vq->size > VIRTQUEUE_SIZE_MAX)
 		return -EINVAL;
 	memset(vq->cache, 0, sizeof(vq->cache));
 	vq->memory = vq->dev->memory;
-	vq->map = guest_memory_acquire(vq->memory);
+	/* Generation first: a change in between is then noticed at the next look. */
 	vq->generation = guest_memory_generation(vq->memory);
+	vq->map = guest_memory_acquire(vq->memory);
 	error = allocate(vq);
 	if (!error)
-		error = split_start(vq);
+		error = vq->packed ? packed_start(vq) : split_start(vq);
 	if (error) {
 		release(vq);
 		return error;
@@ -150,22 +156,15 @@ int virtqueue_start(struct virtqueue *vq, const struct virtio_queue_setup *setup
 	return 0;
 }
 
-/* A broken queue takes nothing more, but what it took before is still answered. */
-static bool ring_usable(const struct virtqueue *vq)
-{
-	return vq->fault != VIRTQUEUE_FAULT_RING_UNMAPPED;
-}
-
 void virtqueue_stop(struct virtqueue *vq, struct virtio_queue_state *state)
 {
-	if (vq->started && ring_usable(vq))
-		split_publish(vq);
+	virtqueue_publish(vq);
 	if (state)
 		*state = (struct virtio_queue_state){
 			.avail_index = vq->avail_next,
 			.used_index = vq->used_next,
-			.avail_wrap = true,
-			.used_wrap = true,
+			.avail_wrap = !vq->packed || vq->avail_wrap,
+			.used_wrap = !vq->packed || vq->used_wrap,
 		};
 	release(vq);
 }
@@ -209,19 +208,75 @@ static void keep_map(struct virtqueue *vq)
 	guest_map_ref(vq->map, count);
 }
 
-/* The memory map changed: work with the new one from here on. */
-static bool refresh(struct virtqueue *vq)
+static void newest_map(struct virtqueue *vq)
 {
 	struct guest_map *old = vq->map;
 
 	/* Generation first: a change in between is then noticed at the next look. */
 	vq->generation = guest_memory_generation(vq->memory);
-	if (vq->in_flight > 0)
-		keep_map(vq);
 	vq->map = guest_memory_acquire(vq->memory);
 	memset(vq->cache, 0, sizeof(vq->cache));
 	guest_map_release(old);
-	return split_map(vq) || virtqueue_break(vq, VIRTQUEUE_FAULT_RING_UNMAPPED);
+}
+
+static bool map_areas(struct virtqueue *vq)
+{
+	return vq->packed ? packed_map(vq) : split_map(vq);
+}
+
+/* Ask the transport for the areas that are not there. */
+static void ask_for_ring(struct virtqueue *vq)
+{
+	const struct virtio_transport_ops *transport = vq->dev->transport_ops;
+	const struct virtio_queue_setup *s = &vq->setup;
+	uint64_t n = vq->size;
+	const struct {
+		uint64_t gpa, size;
+		bool write;
+	} areas[] = {
+		{s->desc_gpa, 16 * n, vq->packed},
+		{s->driver_gpa, vq->packed ? 4 : 6 + 2 * n, false},
+		{s->device_gpa, vq->packed ? 4 : 6 + 8 * n, true},
+	};
+
+	if (!transport || !transport->memory_missing)
+		return;
+	for (unsigned i = 0; i < 3; i++)
+		if (!guest_map_contiguous(vq->map, areas[i].gpa, areas[i].size,
+					  areas[i].write ? GUEST_WRITE : GUEST_READ))
+			transport->memory_missing(vq->dev->transport, areas[i].gpa, areas[i].size,
+						  areas[i].write);
+}
+
+bool virtqueue_map_ring(struct virtqueue *vq)
+{
+	if (map_areas(vq))
+		return true;
+	ask_for_ring(vq);
+	if (vq->generation == guest_memory_generation(vq->memory))
+		return false;
+	newest_map(vq);
+	return map_areas(vq);
+}
+
+/* The memory map changed: work with the new one from here on. */
+static bool refresh(struct virtqueue *vq)
+{
+	if (vq->in_flight > 0)
+		keep_map(vq);
+	newest_map(vq);
+	if (virtqueue_map_ring(vq))
+		return true;
+	vq->ring_lost = true;
+	return virtqueue_break(vq, VIRTQUEUE_FAULT_RING_UNMAPPED);
+}
+
+/* A queue that can take nothing still lets go of memory that is gone. */
+static __attribute__((noinline)) struct virtqueue_chain *follow_map(struct virtqueue *vq)
+{
+	if (vq->started && !vq->ring_lost && vq->generation != guest_memory_generation(vq->memory))
+		refresh(vq);
+	return NULL;
 }
 
 /*
@@ -269,8 +324,10 @@ static bool make_room(struct virtqueue *vq, struct chain_builder *builder)
 		return true;
 	if (large)
 		return virtqueue_break(vq, VIRTQUEUE_FAULT_CHAIN_TOO_LONG);
-	if (vq->free_block == VIRTQUEUE_NO_BLOCK)
+	if (vq->free_block == VIRTQUEUE_NO_BLOCK) {
+		vq->starved = true;
 		return false;
+	}
 	chain->block = vq->free_block;
 	vq->free_block = vq->block_next[chain->block];
 	chain->iov = segments(vq, chain);
@@ -278,9 +335,16 @@ static bool make_room(struct virtqueue *vq, struct chain_builder *builder)
 	return true;
 }
 
+/* more: it continues the buffer before it, and may lie right behind it here too. */
 static bool add_segment(struct virtqueue *vq, struct chain_builder *builder, uint8_t *hva,
-			uint64_t size)
+			uint64_t size, bool more)
 {
+	struct iovec *last = more ? &segments(vq, builder->chain)[builder->count - 1] : NULL;
+
+	if (last && (uint8_t *)last->iov_base + last->iov_len == hva) {
+		last->iov_len += size;
+		return true;
+	}
 	if (!make_room(vq, builder))
 		return false;
 	segments(vq, builder->chain)[builder->count++] =
@@ -313,7 +377,7 @@ bool virtqueue_append(struct virtqueue *vq, struct chain_builder *builder, uint6
 			offset = gpa - cache->gpa;
 		}
 		piece = cache->size - offset < size ? cache->size - offset : size;
-		if (!add_segment(vq, builder, cache->hva + offset, piece))
+		if (!add_segment(vq, builder, cache->hva + offset, piece, size < len))
 			return false;
 		gpa += piece;
 		size -= piece;
@@ -368,10 +432,16 @@ static void give_block_back(struct virtqueue *vq, struct virtqueue_chain *chain)
 {
 	if (chain->block == VIRTQUEUE_NO_BLOCK)
 		return;
+	vq->starved = false;
 	vq->block_next[chain->block] = vq->free_block;
 	vq->free_block = chain->block;
 	chain->block = VIRTQUEUE_NO_BLOCK;
 	chain->iov = chain->inline_iov;
+}
+
+static inline struct virtqueue_chain *take(struct virtqueue *vq)
+{
+	return vq->packed ? packed_pop(vq) : split_pop(vq);
 }
 
 /* Take a chain with the newest map, as long as a transport adds what is missing. */
@@ -384,7 +454,7 @@ static __attribute__((noinline)) struct virtqueue_chain *pop_refreshed(struct vi
 		vq->again = false;
 		if (!refresh(vq))
 			break;
-		chain = split_pop(vq);
+		chain = take(vq);
 	} while (!chain && vq->again);
 	vq->refreshing = false;
 	return chain;
@@ -401,10 +471,10 @@ struct virtqueue_chain *virtqueue_pop(struct virtqueue *vq)
 {
 	/* A queue that is not started has no chains. */
 	if (!vq->free_chain || vq->fault)
-		return NULL;
+		return follow_map(vq);
 	if (vq->generation != guest_memory_generation(vq->memory))
 		return pop_refreshed(vq);
-	return split_pop(vq);
+	return take(vq);
 }
 
 /* The device wrote some of the writable bytes; which, only it knows: log them all. */
@@ -429,7 +499,11 @@ static __attribute__((noinline)) void push_rest(struct virtqueue *vq, struct vir
 
 void virtqueue_push(struct virtqueue *vq, struct virtqueue_chain *chain, uint32_t written)
 {
-	if (ring_usable(vq))
+	if (vq->ring_lost)
+		; /* nobody is left to tell */
+	else if (vq->packed)
+		packed_push(vq, chain, written);
+	else
 		split_push(vq, chain->head, written);
 	vq->head_in_flight[chain->head] = 0;
 	chain->next_free = vq->free_chain;
@@ -441,10 +515,15 @@ void virtqueue_push(struct virtqueue *vq, struct virtqueue_chain *chain, uint32_
 
 bool virtqueue_publish(struct virtqueue *vq)
 {
-	return vq->started && ring_usable(vq) && split_publish(vq);
+	/* A broken queue takes nothing more, but what it took before is still answered. */
+	if (!vq->started || vq->ring_lost)
+		return false;
+	return vq->packed ? packed_publish(vq) : split_publish(vq);
 }
 
 bool virtqueue_enable_kicks(struct virtqueue *vq)
 {
-	return vq->started && !vq->fault && split_enable_kicks(vq);
+	if (!vq->started || vq->fault)
+		return false;
+	return vq->packed ? packed_enable_kicks(vq) : split_enable_kicks(vq);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The device side of a virtqueue: take chains, mark them used, decide about
- * notifications. One interface for the ring formats; the split ring is in
- * split.c.
+ * notifications. One interface for both ring formats; which one a queue
+ * has, the features tell. The rings are in split.c and packed.c.
  *
  * A device calls, for each queue and on the thread of that queue:
  *
@@ -82,9 +82,10 @@ struct virtqueue_chain {
 	uint64_t writable_size;
 	uint16_t
 		slot; /* 0..queue size - 1, unique among the chains in flight: index your state by it */
-	uint16_t head; /* the buffer's name in the used ring */
+	uint16_t head; /* the buffer's name in the used ring: split head, packed buffer id */
 
 	/* Private to the virtqueue. */
+	uint16_t slots; /* packed: in the ring */
 	uint16_t block;
 	struct virtqueue_chain *next_free;
 	struct guest_map *old_map; /* that it was translated with, if that is not the queue's */

@@ -31,9 +31,18 @@ struct split_ring {
 	uint16_t *avail_event; /* behind the used ring: written */
 };
 
+struct packed_ring {
+	struct vring_packed_desc *desc;
+	struct vring_packed_desc_event *driver; /* Driver Event Suppression: read */
+	struct vring_packed_desc_event *device; /* Device Event Suppression: written */
+};
+
 struct virtqueue {
 	/* What every request touches. */
-	struct split_ring split;
+	union {
+		struct split_ring split;
+		struct packed_ring packed_ring;
+	};
 	uint16_t size;
 	uint16_t mask; /* size - 1 */
 	/*
@@ -43,20 +52,32 @@ struct virtqueue {
 	uint32_t avail_next; /* next entry to take */
 	uint32_t avail_seen; /* the driver's index at the last look */
 	uint32_t used_next;  /* next entry to write */
-	uint32_t used_shown; /* what the driver may see */
+	uint32_t used_shown; /* split: what the driver may see */
 	uint32_t in_flight;
+	bool packed;
 	bool event_idx;
 	bool indirect;
 	bool started;
+	bool ring_lost;  /* it went away with a change of the map */
+	bool starved;    /* no block was free when one was last needed */
 	bool refreshing; /* a chain is being taken with a new map */
 	bool again;      /* a chain was given up because the map has changed since it was begun */
 	enum virtqueue_fault fault;
 	uint32_t simple_max;          /* segments that split_pop may fill by itself */
 	uint32_t chain_max;           /* descriptors */
 	struct region_cache cache[2]; /* [0] device reads, [1] device writes */
+
+	/* Packed: what they are stands in packed.c. */
+	uint32_t slots_in_flight;
+	uint32_t batch_next;
+	uint32_t batch_slots;
+	uint16_t batch_flags;
+	bool avail_wrap;
+	bool used_wrap;
+
 	struct virtqueue_chain *chains;
 	struct virtqueue_chain *free_chain; /* NULL: all are in flight */
-	uint8_t *head_in_flight;            /* by head */
+	uint8_t *head_in_flight;            /* by head; packed: by buffer id */
 	struct guest_memory *memory;        /* of dev */
 	struct guest_map *map;
 	uint32_t generation;
@@ -84,6 +105,12 @@ struct chain_builder {
 	size_t count;                     /* segments; of the width of an index, as it is one */
 	uint32_t direction;               /* 0, or VRING_DESC_F_WRITE after the turn */
 };
+
+/*
+ * Find the ring in the map, asking the transport for what is missing. Returns false: it is
+ * not there, or cannot be used as it lies.
+ */
+bool virtqueue_map_ring(struct virtqueue *vq);
 
 /* Break the queue; always returns false. The first fault is kept. */
 bool virtqueue_break(struct virtqueue *vq, enum virtqueue_fault fault);
@@ -182,6 +209,14 @@ bool split_map(struct virtqueue *vq);
 struct virtqueue_chain *split_pop(struct virtqueue *vq);
 bool split_publish(struct virtqueue *vq);
 bool split_enable_kicks(struct virtqueue *vq);
+
+/* packed.c */
+int packed_start(struct virtqueue *vq);
+bool packed_map(struct virtqueue *vq);
+struct virtqueue_chain *packed_pop(struct virtqueue *vq);
+void packed_push(struct virtqueue *vq, const struct virtqueue_chain *chain, uint32_t written);
+bool packed_publish(struct virtqueue *vq);
+bool packed_enable_kicks(struct virtqueue *vq);
 
 /* Here, because a push is so short that a call would be a third of it. */
 static inline void split_push(struct virtqueue *vq, uint16_t head, uint32_t written)

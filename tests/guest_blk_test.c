@@ -75,12 +75,13 @@ static uint32_t config_size(struct virtio_device *dev)
 	return 8;
 }
 
-static void config_read(struct virtio_device *dev, uint32_t offset, void *buf, uint32_t size)
+static int config_read(struct virtio_device *dev, uint32_t offset, void *buf, uint32_t size)
 {
 	const uint8_t config[] = {8, 0, 0, 0, 1, 0, 0, 0};
 
 	(void)dev;
 	memcpy(buf, config + offset, size);
+	return 0;
 }
 
 static int queue_start(struct virtio_device *dev, uint16_t index,

@@ -75,9 +75,10 @@ static uint32_t config_size(struct virtio_device *dev)
 	return sizeof(device_of(dev)->config);
 }
 
-static void config_read(struct virtio_device *dev, uint32_t offset, void *buf, uint32_t size)
+static int config_read(struct virtio_device *dev, uint32_t offset, void *buf, uint32_t size)
 {
 	memcpy(buf, device_of(dev)->config + offset, size);
+	return 0;
 }
 
 static int config_write(struct virtio_device *dev, uint32_t offset, const void *buf, uint32_t size)
@@ -387,11 +388,9 @@ static void stopped_queue_says_where_it_stood(void **state)
 	go(d);
 	d->slow_calls = 1;
 	assert_int_equal(virtio_transport_stop_queue(&d->transport, 0, &at), VIRTIO_PENDING);
-	assert_int_equal(virtio_transport_continue(&d->transport), VIRTIO_PENDING);
 	assert_true(virtio_transport_queue_live(&d->transport, 0));
 	assert_int_equal(virtio_transport_stop_queue(&d->transport, 0, &at), VIRTIO_DONE);
 	assert_int_equal(at.avail_index, 7);
-	assert_int_equal(virtio_transport_continue(&d->transport), VIRTIO_DONE);
 	assert_false(virtio_transport_queue_live(&d->transport, 0));
 	/* It may be enabled again. */
 	assert_int_equal(virtio_transport_enable_queue(&d->transport, 0, &possible), 0);

@@ -89,7 +89,7 @@ static uint32_t blk_config_size(struct virtio_device *dev)
 	return CONFIG_SIZE;
 }
 
-static void blk_config_read(struct virtio_device *dev, uint32_t offset, void *buf, uint32_t size)
+static int blk_config_read(struct virtio_device *dev, uint32_t offset, void *buf, uint32_t size)
 {
 	const struct blk_device *blk = to_blk(dev);
 	struct virtio_blk_config config = blk->config;
@@ -97,6 +97,7 @@ static void blk_config_read(struct virtio_device *dev, uint32_t offset, void *bu
 	config.capacity = htole64(__atomic_load_n(&blk->disk.capacity, __ATOMIC_RELAXED));
 	config.wce = __atomic_load_n(&blk->disk.writeback, __ATOMIC_RELAXED);
 	memcpy(buf, (const uint8_t *)&config + offset, size);
+	return 0;
 }
 
 /* writeback is the only field that a driver may write (5.2.4), and only if it negotiated it. */
@@ -192,14 +193,10 @@ static int blk_queue_start(struct virtio_device *dev, uint16_t index,
 }
 
 /* Requests that the store was too busy for have taken their chain: they are carried out too. */
-static enum virtio_completion stop_queue(struct blk_queue *queue, struct virtio_queue_state *state)
+static enum virtio_completion drain_queue(struct blk_queue *queue)
 {
 	queue->stopping = true;
-	if (virtqueue_in_flight(queue->requests.vq) > 0)
-		return VIRTIO_PENDING;
-	virtqueue_stop(queue->requests.vq, state);
-	close_queue(queue);
-	return VIRTIO_DONE;
+	return virtqueue_in_flight(queue->requests.vq) > 0 ? VIRTIO_PENDING : VIRTIO_DONE;
 }
 
 static enum virtio_completion blk_queue_stop(struct virtio_device *dev, uint16_t index,
@@ -208,19 +205,27 @@ static enum virtio_completion blk_queue_stop(struct virtio_device *dev, uint16_t
 	struct blk_queue *queue = &to_blk(dev)->queues[index];
 
 	assert(started(queue));
-	return stop_queue(queue, state);
+	if (drain_queue(queue) == VIRTIO_PENDING)
+		return VIRTIO_PENDING;
+	virtqueue_stop(queue->vq, state);
+	close_queue(queue);
+	return VIRTIO_DONE;
 }
 
+/* A queue stays open until no queue has a request in flight: a transport runs them all till then. */
 static enum virtio_completion blk_reset(struct virtio_device *dev)
 {
 	struct blk_device *blk = to_blk(dev);
 	enum virtio_completion completion = VIRTIO_DONE;
 
 	for (uint16_t i = 0; i < blk->queue_count; i++)
-		if (started(&blk->queues[i]) && stop_queue(&blk->queues[i], NULL) == VIRTIO_PENDING)
+		if (started(&blk->queues[i]) && drain_queue(&blk->queues[i]) == VIRTIO_PENDING)
 			completion = VIRTIO_PENDING;
 	if (completion == VIRTIO_PENDING)
 		return completion;
+	for (uint16_t i = 0; i < blk->queue_count; i++)
+		if (started(&blk->queues[i]))
+			close_queue(&blk->queues[i]);
 	blk->disk.features = 0;
 	blk->driver_present = false;
 	set_writeback(blk, 1);

@@ -96,12 +96,13 @@ static uint32_t config_size(struct virtio_device *dev)
 	return sizeof(struct virtio_blk_config);
 }
 
-static void config_read(struct virtio_device *dev, uint32_t offset, void *buf, uint32_t size)
+static int config_read(struct virtio_device *dev, uint32_t offset, void *buf, uint32_t size)
 {
 	struct virtio_blk_config config = {.capacity = htole64(WRONG_DEVICE_SECTORS)};
 
 	(void)dev;
 	memcpy(buf, (const uint8_t *)&config + offset, size);
+	return 0;
 }
 
 static void *at(struct wrong_device *w, uint64_t gpa, uint64_t size)
