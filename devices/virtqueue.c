@@ -65,6 +65,7 @@ static void release(struct virtqueue *vq)
 	vq->head_in_flight = NULL;
 	vq->block_next = NULL;
 	vq->in_flight = 0;
+	vq->ring = RING_NONE;
 	vq->started = false;
 }
 
@@ -131,7 +132,6 @@ int virtqueue_start(struct virtqueue *vq, const struct virtio_queue_setup *setup
 	vq->setup = *setup;
 	vq->size = setup->size;
 	vq->fault = VIRTQUEUE_OK;
-	vq->ring_lost = false;
 	vq->starved = false;
 	vq->again = false;
 	vq->packed = features & VIRTIO_FEATURE(VIRTIO_F_RING_PACKED);
@@ -152,6 +152,7 @@ int virtqueue_start(struct virtqueue *vq, const struct virtio_queue_setup *setup
 		return error;
 	}
 	init_pools(vq);
+	vq->ring = vq->packed ? RING_PACKED : RING_SPLIT;
 	vq->started = true;
 	return 0;
 }
@@ -267,14 +268,14 @@ static bool refresh(struct virtqueue *vq)
 	newest_map(vq);
 	if (virtqueue_map_ring(vq))
 		return true;
-	vq->ring_lost = true;
+	vq->ring = RING_NONE;
 	return virtqueue_break(vq, VIRTQUEUE_FAULT_RING_UNMAPPED);
 }
 
 /* A queue that can take nothing still lets go of memory that is gone. */
 static __attribute__((noinline)) struct virtqueue_chain *follow_map(struct virtqueue *vq)
 {
-	if (vq->started && !vq->ring_lost && vq->generation != guest_memory_generation(vq->memory))
+	if (vq->ring != RING_NONE && vq->generation != guest_memory_generation(vq->memory))
 		refresh(vq);
 	return NULL;
 }
@@ -441,7 +442,7 @@ static void give_block_back(struct virtqueue *vq, struct virtqueue_chain *chain)
 
 static inline struct virtqueue_chain *take(struct virtqueue *vq)
 {
-	return vq->packed ? packed_pop(vq) : split_pop(vq);
+	return vq->ring == RING_SPLIT ? split_pop(vq) : packed_pop(vq);
 }
 
 /* Take a chain with the newest map, as long as a transport adds what is missing. */
@@ -499,12 +500,10 @@ static __attribute__((noinline)) void push_rest(struct virtqueue *vq, struct vir
 
 void virtqueue_push(struct virtqueue *vq, struct virtqueue_chain *chain, uint32_t written)
 {
-	if (vq->ring_lost)
-		; /* nobody is left to tell */
-	else if (vq->packed)
-		packed_push(vq, chain, written);
-	else
+	if (vq->ring == RING_SPLIT)
 		split_push(vq, chain->head, written);
+	else if (vq->ring == RING_PACKED)
+		packed_push(vq, chain, written);
 	vq->head_in_flight[chain->head] = 0;
 	chain->next_free = vq->free_chain;
 	vq->free_chain = chain;
@@ -516,14 +515,14 @@ void virtqueue_push(struct virtqueue *vq, struct virtqueue_chain *chain, uint32_
 bool virtqueue_publish(struct virtqueue *vq)
 {
 	/* A broken queue takes nothing more, but what it took before is still answered. */
-	if (!vq->started || vq->ring_lost)
-		return false;
-	return vq->packed ? packed_publish(vq) : split_publish(vq);
+	if (vq->ring == RING_SPLIT)
+		return split_publish(vq);
+	return vq->ring == RING_PACKED && packed_publish(vq);
 }
 
 bool virtqueue_enable_kicks(struct virtqueue *vq)
 {
-	if (!vq->started || vq->fault)
+	if (vq->ring == RING_NONE || vq->fault)
 		return false;
-	return vq->packed ? packed_enable_kicks(vq) : split_enable_kicks(vq);
+	return vq->ring == RING_SPLIT ? split_enable_kicks(vq) : packed_enable_kicks(vq);
 }

@@ -37,6 +37,13 @@ struct packed_ring {
 	struct vring_packed_desc_event *device; /* Device Event Suppression: written */
 };
 
+/* What a queue works with now. */
+enum ring_kind {
+	RING_NONE, /* not started, or it went away with a change of the map */
+	RING_SPLIT,
+	RING_PACKED,
+};
+
 struct virtqueue {
 	/* What every request touches. */
 	union {
@@ -54,11 +61,11 @@ struct virtqueue {
 	uint32_t used_next;  /* next entry to write */
 	uint32_t used_shown; /* split: what the driver may see */
 	uint32_t in_flight;
-	bool packed;
+	enum ring_kind ring;
+	bool packed; /* what the features say */
 	bool event_idx;
 	bool indirect;
 	bool started;
-	bool ring_lost;  /* it went away with a change of the map */
 	bool starved;    /* no block was free when one was last needed */
 	bool refreshing; /* a chain is being taken with a new map */
 	bool again;      /* a chain was given up because the map has changed since it was begun */
