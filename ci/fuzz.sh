@@ -12,6 +12,12 @@
 set -eu
 
 seconds=${TIME:-60}
+case $seconds in
+'' | 0 | *[!0-9]*)
+	echo "fuzz: TIME cannot be '$seconds'; give a whole number of seconds" >&2
+	exit 2
+	;;
+esac
 out=build/fuzz
 # The cadence of the progress lines.
 pulse=10

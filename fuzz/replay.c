@@ -160,6 +160,16 @@ static void bench(const struct inputs *inputs, double seconds)
 	printf("bench %s: %.0f executions per second\n", name, (double)count / (end - start));
 }
 
+static int help(void)
+{
+	printf("usage: %s [-v] [--bench [SECONDS]] FILE|DIRECTORY...\n"
+	       "Runs inputs of a fuzz target.\n"
+	       "  -v       prints the operations of each input in words\n"
+	       "  --bench  runs all again and again for SECONDS (%d), prints how many a second\n",
+	       name, BENCH_SECONDS);
+	return 0;
+}
+
 /* The number after --bench, if there is one. Moves *index to it. */
 static double bench_seconds(int argc, char **argv, int *index)
 {
@@ -207,6 +217,8 @@ int main(int argc, char **argv)
 	for (int i = 1; i < argc; i++) {
 		if (strcmp(argv[i], "-v") == 0)
 			fuzz_verbose = true;
+		else if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
+			return help();
 		else if (strcmp(argv[i], "--bench") == 0)
 			seconds = bench_seconds(argc, argv, &i);
 		else if (argv[i][0] == '-')

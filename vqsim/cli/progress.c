@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -29,13 +30,27 @@ void progress_start(struct progress *progress, const char *label, uint64_t total
 	progress->next = progress->start + (progress->terminal ? BAR_DELAY : LINE_DELAY);
 }
 
+/* As wide as the terminal leaves it beside the label and the figures, which want 20 columns. */
+static int bar_width(void)
+{
+	struct winsize size;
+	int width = BAR_WIDTH;
+
+	if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
+		width = size.ws_col - 20;
+	if (width < 0)
+		return 0;
+	return width < BAR_WIDTH ? width : BAR_WIDTH;
+}
+
 static void draw_bar(struct progress *progress, uint64_t done, uint64_t seconds)
 {
 	static const char full[BAR_WIDTH + 1] = "########################################";
-	int width = (int)((double)done / (double)progress->total * BAR_WIDTH);
+	double part = (double)done / (double)progress->total;
+	int room = bar_width(), width = (int)(part * room);
 
-	fprintf(stderr, "\r%s [%-*.*s] %3d%% %" PRIu64 " s ", progress->label, BAR_WIDTH, width,
-		full, width * 100 / BAR_WIDTH, seconds);
+	fprintf(stderr, "\r%s [%-*.*s] %3d%% %" PRIu64 " s ", progress->label, room, width, full,
+		(int)(part * 100), seconds);
 	fflush(stderr);
 	progress->drawn = true;
 }

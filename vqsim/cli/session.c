@@ -32,9 +32,9 @@ static enum cli_exit check_image(const struct run_options *options)
 	struct stat st;
 
 	if (stat(path, &st) < 0) {
-		cli_complain("cannot open image '%s': %s; give a file that exists "
-			     "(truncate -s 64M FILE makes one)",
-			     path, strerror(errno));
+		cli_complain("cannot open image '%s': %s; give a file that exists%s", path,
+			     strerror(errno),
+			     errno == ENOENT ? " (truncate -s 64M FILE makes one)" : "");
 		return CLI_BAD;
 	}
 	if (S_ISDIR(st.st_mode)) {
@@ -48,8 +48,9 @@ static enum cli_exit check_image(const struct run_options *options)
 		return CLI_BAD;
 	}
 	if (options_writes(options) && write_protected(&st)) {
-		cli_complain("image '%s' is read-only; give --workload read, or chmod u+w it",
-			     path);
+		cli_complain(
+			"image '%s' is read-only; give --workload read, or one that can be written",
+			path);
 		return CLI_BAD;
 	}
 	return CLI_OK;
@@ -187,10 +188,13 @@ static enum cli_exit open_to(struct session *session)
 
 	if (strcmp(path, "-") == 0)
 		session->to_fd = dup(STDOUT_FILENO);
-	else
-		session->to_fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-	if (session->to_fd >= 0)
+	else /* O_NONBLOCK: a fifo that nobody reads is an error and not a wait */
+		session->to_fd =
+			open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NONBLOCK | O_CLOEXEC, 0666);
+	if (session->to_fd >= 0) {
+		fcntl(session->to_fd, F_SETFL, fcntl(session->to_fd, F_GETFL) & ~O_NONBLOCK);
 		return CLI_OK;
+	}
 	cli_complain("cannot write --to '%s': %s; give a file that can be written", path,
 		     strerror(errno));
 	return CLI_BAD;
