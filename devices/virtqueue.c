@@ -275,8 +275,14 @@ static bool refresh(struct virtqueue *vq)
 /* A queue that can take nothing still lets go of memory that is gone. */
 static __attribute__((noinline)) struct virtqueue_chain *follow_map(struct virtqueue *vq)
 {
-	if (vq->ring != RING_NONE && vq->generation != guest_memory_generation(vq->memory))
+	if (!vq->started || vq->generation == guest_memory_generation(vq->memory))
+		return NULL;
+	if (vq->ring != RING_NONE) {
 		refresh(vq);
+	} else {
+		keep_map(vq);
+		newest_map(vq);
+	}
 	return NULL;
 }
 

@@ -110,6 +110,12 @@ static void file_queue_close(struct blk_store_queue *queue)
 	(void)queue;
 }
 
+static void note_sync(struct file *file, int err)
+{
+	if (err != 0)
+		__atomic_store_n(&file->sync_error, err, __ATOMIC_RELAXED);
+}
+
 /*
  * The kernel tells of a failed write-back once; what it lost then stays lost. So
  * after one failure no sync succeeds again, whichever queue asks.
@@ -119,7 +125,7 @@ static int sync_data(struct file *file)
 	while (fdatasync(file->fd) < 0) {
 		if (errno == EINTR)
 			continue;
-		__atomic_store_n(&file->sync_error, -errno, __ATOMIC_RELAXED);
+		note_sync(file, -errno);
 		break;
 	}
 	return __atomic_load_n(&file->sync_error, __ATOMIC_RELAXED);
@@ -180,8 +186,11 @@ static int do_write(struct file *file, const struct blk_io *io)
 
 	if (durable && has(file, HAS_DSYNC)) {
 		err = write_all(file, io->data, io->offset, RWF_DSYNC);
-		if (!unsupported(err))
+		if (!unsupported(err)) {
+			/* It may have been told of another write's failure. */
+			note_sync(file, err);
 			return err;
+		}
 		lose(file, HAS_DSYNC);
 	}
 	err = write_all(file, io->data, io->offset, 0);
