@@ -194,7 +194,9 @@ struct virtio_device_ops {
 	/*
 	 * The driver's available-buffer notification. May be NULL: progress looks
 	 * at the ring itself. data is the notification data (2.9), or the queue
-	 * index without VIRTIO_F_NOTIFICATION_DATA; never trusted. Must be quick;
+	 * index without VIRTIO_F_NOTIFICATION_DATA; never trusted. A transport may
+	 * have negotiated that by itself (transport.h): the index is in the low 16
+	 * bits either way. Must be quick;
 	 * the work is done in progress. Spurious kicks are harmless.
 	 */
 	void (*kick)(struct virtio_device *dev, uint16_t index, uint32_t data);

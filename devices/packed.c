@@ -48,6 +48,7 @@ bool packed_map(struct virtqueue *vq)
 	ring->desc = guest_map_contiguous(vq->map, s->desc_gpa, size, GUEST_READ_WRITE);
 	ring->driver = guest_map_contiguous(vq->map, s->driver_gpa, 4, GUEST_READ);
 	ring->device = guest_map_contiguous(vq->map, s->device_gpa, 4, GUEST_WRITE);
+	vq->simple_max = VIRTQUEUE_INLINE_SEGMENTS;
 	return ring->desc && ring->driver && ring->device && (uintptr_t)ring->desc % 8 == 0 &&
 	       (uintptr_t)ring->driver % 4 == 0 && (uintptr_t)ring->device % 4 == 0;
 }
@@ -197,27 +198,67 @@ static inline void advance(const struct virtqueue *vq, uint32_t *position, bool 
 	}
 }
 
-struct virtqueue_chain *packed_pop(struct virtqueue *vq)
+/* The chain is whole: check what only then is known, and let the ring go on behind it. */
+static inline struct virtqueue_chain *finish(struct virtqueue *vq, struct chain_builder *builder,
+					     uint16_t slots, uint16_t id)
 {
-	uint16_t flags = load_flags(&vq->packed_ring.desc[vq->avail_next]);
+	if (builder->size > UINT32_MAX + UINT64_C(1) || vq->head_in_flight[id]) {
+		virtqueue_break(vq, vq->head_in_flight[id] ? VIRTQUEUE_FAULT_HEAD_IN_FLIGHT
+							   : VIRTQUEUE_FAULT_CHAIN_SIZE);
+		return virtqueue_abandon(vq, builder->chain);
+	}
+	builder->chain->slots = slots;
+	vq->slots_in_flight += slots;
+	advance(vq, &vq->avail_next, &vq->avail_wrap, slots);
+	return virtqueue_commit(vq, builder, id);
+}
+
+/* Any chain at all, from its head, whose flags were loaded. */
+static __attribute__((noinline)) struct virtqueue_chain *pop_any(struct virtqueue *vq,
+								 uint16_t flags)
+{
 	struct chain_builder builder;
 	uint16_t slots = 0, id = 0;
 
-	/* With every slot in flight, what stands here is a chain that was taken. */
-	if (vq->slots_in_flight == vq->size || !exposed(vq, flags))
-		return NULL;
 	virtqueue_begin(vq, &builder);
 	if (!walk(vq, &builder, flags, &slots, &id))
 		return virtqueue_abandon(vq, builder.chain);
-	if (builder.size > UINT32_MAX + UINT64_C(1) || vq->head_in_flight[id]) {
-		virtqueue_break(vq, vq->head_in_flight[id] ? VIRTQUEUE_FAULT_HEAD_IN_FLIGHT
-							   : VIRTQUEUE_FAULT_CHAIN_SIZE);
-		return virtqueue_abandon(vq, builder.chain);
+	return finish(vq, &builder, slots, id);
+}
+
+/*
+ * As in split_pop, the usual chain is taken here: a few elements with buffers in the
+ * region that was used last. For any other pop_any begins anew, and nothing that was
+ * loaded before is used.
+ */
+struct virtqueue_chain *packed_pop(struct virtqueue *vq)
+{
+	const struct vring_packed_desc *ring = vq->packed_ring.desc, *desc;
+	uint32_t room = vq->size - vq->slots_in_flight, index = vq->avail_next;
+	uint16_t head = load_flags(&ring[index]), flags = head;
+	struct chain_builder builder;
+
+	/* With every slot in flight, what stands here is a chain that was taken. */
+	if (room == 0 || !exposed(vq, head))
+		return NULL;
+	if (room > vq->simple_max)
+		room = vq->simple_max;
+	virtqueue_begin(vq, &builder);
+	for (;;) {
+		desc = &ring[index];
+		if (builder.count == room ||
+		    !virtqueue_append_simple(
+			    vq, &builder, le64toh(__atomic_load_n(&desc->addr, __ATOMIC_RELAXED)),
+			    le32toh(__atomic_load_n(&desc->len, __ATOMIC_RELAXED)), flags))
+			return pop_any(vq, head);
+		if (!(flags & VRING_DESC_F_NEXT))
+			break;
+		if (++index == vq->size)
+			index = 0;
+		flags = le16toh(__atomic_load_n(&ring[index].flags, __ATOMIC_RELAXED));
 	}
-	builder.chain->slots = slots;
-	vq->slots_in_flight += slots;
-	advance(vq, &vq->avail_next, &vq->avail_wrap, slots);
-	return virtqueue_commit(vq, &builder, id);
+	return finish(vq, &builder, (uint16_t)builder.count,
+		      le16toh(__atomic_load_n(&desc->id, __ATOMIC_RELAXED)));
 }
 
 void packed_push(struct virtqueue *vq, const struct virtqueue_chain *chain, uint32_t written)

@@ -6,7 +6,8 @@
  *     ^                                 ^              ^
  *     write 0, at any time         checked here    queues start here
  *
- * Queues are enabled between FEATURES_OK and DRIVER_OK, or later one by one.
+ * Queues are enabled between FEATURES_OK and DRIVER_OK, or later one by one; with
+ * RING_RESET one of them may be stopped and enabled again while the others go on.
  * What the driver writes out of turn is refused and changes nothing.
  */
 #include "transport.h"
@@ -39,7 +40,7 @@ void virtio_transport_finish(struct virtio_transport *t)
 
 uint64_t virtio_transport_features(const struct virtio_transport *t)
 {
-	return t->device->ops->features(t->device) & ~t->hidden_features;
+	return (t->device->ops->features(t->device) & ~t->hidden_features) | t->own_features;
 }
 
 uint8_t virtio_transport_status(const struct virtio_transport *t)
@@ -69,10 +70,11 @@ int virtio_transport_set_features(struct virtio_transport *t, uint64_t features)
 static bool features_acceptable(struct virtio_transport *t)
 {
 	uint64_t features = t->driver_features;
+	uint64_t offered = t->device->ops->features(t->device) & ~t->hidden_features;
 
 	return (features & ~virtio_transport_features(t)) == 0 &&
 	       (t->required_features & ~features) == 0 &&
-	       t->device->ops->set_features(t->device, features) == 0;
+	       t->device->ops->set_features(t->device, features & offered) == 0;
 }
 
 static int start_queue(struct virtio_transport *t, uint16_t index)
@@ -140,15 +142,24 @@ bool virtio_transport_needs_reset(struct virtio_transport *t)
 	return (before & VIRTIO_CONFIG_S_DRIVER_OK) && !(before & VIRTIO_STATUS_NEEDS_RESET);
 }
 
-/* 2.7: alignment and size of a split ring's parts; none may wrap past 2^64. */
-static bool ring_is_possible(const struct virtio_queue_setup *s)
+static bool part_is_possible(uint64_t gpa, uint64_t align, uint64_t size)
 {
+	return gpa % align == 0 && gpa <= UINT64_MAX - size;
+}
+
+/* 2.7 and 2.8: alignment and size of a ring's parts; none may wrap past 2^64. */
+static bool ring_is_possible(const struct virtio_transport *t, const struct virtio_queue_setup *s)
+{
+	bool packed = t->driver_features & VIRTIO_FEATURE(VIRTIO_F_RING_PACKED);
 	uint64_t size = s->size;
 
-	return (size & (size - 1)) == 0 && s->desc_gpa % 16 == 0 && s->driver_gpa % 2 == 0 &&
-	       s->device_gpa % 4 == 0 && s->desc_gpa <= UINT64_MAX - 16 * size &&
-	       s->driver_gpa <= UINT64_MAX - (6 + 2 * size) &&
-	       s->device_gpa <= UINT64_MAX - (6 + 8 * size);
+	if (!part_is_possible(s->desc_gpa, 16, 16 * size))
+		return false;
+	if (packed)
+		return part_is_possible(s->driver_gpa, 4, 4) &&
+		       part_is_possible(s->device_gpa, 4, 4);
+	return (size & (size - 1)) == 0 && part_is_possible(s->driver_gpa, 2, 6 + 2 * size) &&
+	       part_is_possible(s->device_gpa, 4, 6 + 8 * size);
 }
 
 int virtio_transport_enable_queue(struct virtio_transport *t, uint16_t index,
@@ -156,7 +167,7 @@ int virtio_transport_enable_queue(struct virtio_transport *t, uint16_t index,
 {
 	if (index >= t->queue_count || setup->size == 0 ||
 	    setup->size > t->device->ops->queue_size_max(t->device, index) ||
-	    !ring_is_possible(setup))
+	    !ring_is_possible(t, setup))
 		return -EINVAL;
 	if (!has(t, VIRTIO_CONFIG_S_FEATURES_OK) || has(t, VIRTIO_STATUS_NEEDS_RESET) ||
 	    t->resetting || t->queues[index].phase != VIRTIO_QUEUE_DISABLED)
@@ -183,6 +194,18 @@ enum virtio_completion virtio_transport_stop_queue(struct virtio_transport *t, u
 	if (state)
 		*state = at;
 	return VIRTIO_DONE;
+}
+
+int virtio_transport_reset_queue(struct virtio_transport *t, uint16_t index)
+{
+	if (index >= t->queue_count)
+		return -EINVAL;
+	if (t->resetting)
+		return -EBUSY;
+	if (!(t->driver_features & VIRTIO_FEATURE(VIRTIO_TRANSPORT_F_RING_RESET)) ||
+	    !has(t, VIRTIO_CONFIG_S_FEATURES_OK))
+		return -EPERM;
+	return (int)virtio_transport_stop_queue(t, index, NULL);
 }
 
 bool virtio_transport_queue_live(const struct virtio_transport *t, uint16_t index)

@@ -24,6 +24,20 @@ extern "C" {
 #define VIRTIO_TRANSPORT_API_MAJOR 0
 #define VIRTIO_TRANSPORT_API_MINOR 1
 
+/*
+ * Features of the transport and of this contract, not of a device: what they
+ * promise, every device behind the contract can do. A transport that keeps the
+ * promise puts them into own_features.
+ *   RING_RESET         queue_stop and queue_start are a queue reset and its end (2.6.1)
+ *   NOTIFICATION_DATA  a kick carries data, which no device trusts (2.9)
+ * A device gets to see them in set_features only if it offers them too.
+ */
+#define VIRTIO_TRANSPORT_F_NOTIFICATION_DATA 38
+#define VIRTIO_TRANSPORT_F_RING_RESET        40
+#define VIRTIO_TRANSPORT_FEATURES                               \
+	(VIRTIO_FEATURE(VIRTIO_TRANSPORT_F_NOTIFICATION_DATA) | \
+	 VIRTIO_FEATURE(VIRTIO_TRANSPORT_F_RING_RESET))
+
 /* Bits of the device status that linux/virtio_config.h may lack (virtio 1.3, 2.1). */
 #define VIRTIO_STATUS_NEEDS_RESET 64u
 
@@ -41,6 +55,7 @@ struct virtio_transport_queue {
 
 struct virtio_transport {
 	struct virtio_device *device;
+	uint64_t own_features;      /* shown beside those of the device, 0 after init */
 	uint64_t hidden_features;   /* offered by the device but not shown */
 	uint64_t required_features; /* FEATURES_OK is refused without them */
 
@@ -96,9 +111,11 @@ enum virtio_completion virtio_transport_continue(struct virtio_transport *t);
 bool virtio_transport_needs_reset(struct virtio_transport *t);
 
 /*
- * Enable a queue. It starts with DRIVER_OK, or at once if that is set.
+ * Enable a queue. It starts with DRIVER_OK, or at once if that is set. The ring is split
+ * or packed as negotiated.
  * Returns 0; -EINVAL: no such queue, size 0 or above the maximum or (split) not
- * a power of two, an address not aligned or past 2^64; -EBUSY: it is enabled
+ * a power of two, an address not aligned (split: 16, 2 and 4; packed: 16, 4 and 4) or
+ * past 2^64; -EBUSY: it is enabled
  * already (setup is taken once, 4.1.4.3.2), features are not negotiated, or the
  * device needs a reset; -EFAULT and -ENOMEM from queue_start.
  */
@@ -113,6 +130,15 @@ int virtio_transport_enable_queue(struct virtio_transport *t, uint16_t index,
  */
 enum virtio_completion virtio_transport_stop_queue(struct virtio_transport *t, uint16_t index,
 						   struct virtio_queue_state *state);
+
+/*
+ * The driver resets one queue (2.6.1). It may be enabled again, with another size and other
+ * addresses, and then begins afresh.
+ * Returns VIRTIO_DONE (also for a queue that is not live) or VIRTIO_PENDING, as
+ * virtio_transport_stop_queue; -EINVAL: no such queue; -EPERM: RING_RESET was not negotiated,
+ * nothing changed; -EBUSY: a reset of the device is pending.
+ */
+int virtio_transport_reset_queue(struct virtio_transport *t, uint16_t index);
 
 /* Whether kick and progress may be called for this queue. */
 bool virtio_transport_queue_live(const struct virtio_transport *t, uint16_t index);

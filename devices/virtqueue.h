@@ -63,7 +63,7 @@ extern "C" {
 /* Feature bits that concern the ring alone and that every device built on this can offer. */
 #define VIRTQUEUE_FEATURES                                                                  \
 	(VIRTIO_FEATURE(VIRTIO_F_VERSION_1) | VIRTIO_FEATURE(VIRTIO_RING_F_INDIRECT_DESC) | \
-	 VIRTIO_FEATURE(VIRTIO_RING_F_EVENT_IDX))
+	 VIRTIO_FEATURE(VIRTIO_RING_F_EVENT_IDX) | VIRTIO_FEATURE(VIRTIO_F_RING_PACKED))
 
 struct guest_map;
 struct virtqueue;

@@ -13,4 +13,4 @@ set grid ytics lc rgb "#dddddd"
 set border 3
 set tics nomirror
 set key outside right top
-plot for [column = 2:6] curve using 1:column with linespoints pt 7 ps 0.6 lw 2 title columnheader(column)
+plot for [column = 2:7] curve using 1:column with linespoints pt 7 ps 0.6 lw 2 title columnheader(column)

@@ -62,7 +62,10 @@ static int one_mapping(struct vqsim_memory *memory)
 void perf_load_init(struct perf_load *load, const struct perf_subject *subject, bool refereed)
 {
 	const struct vqsim_region region = {.gpa = UINT64_C(1) << 30, .size = MEMORY_SIZE};
-	const struct vqsim_guest_config config = {.queue_size = PERF_QUEUE_SIZE};
+	const struct vqsim_guest_config config = {
+		.features = subject->features,
+		.queue_size = PERF_QUEUE_SIZE,
+	};
 
 	memset(load, 0, sizeof(*load));
 	load->subject = subject;

@@ -4,7 +4,7 @@
  * batch is added, published once, given to the device with one call, and
  * reaped; id, length and status of each answer are checked.
  *
- * Split ring of 256, one memory region, three descriptors (16 bytes out, 4096
+ * Ring of 256, split unless the subject says packed, one memory region, three descriptors (16 bytes out, 4096
  * in, 1 status in), PERF_BUFFERS buffers in turn, no notification wanted,
  * neither EVENT_IDX nor INDIRECT. The device sees guest memory at the driver's own
  * addresses: a second mapping, as in tests, costs each first touch of a line that

@@ -20,7 +20,8 @@
 
 struct none {
 	struct virtio_device dev; /* first: a virtio_device * is a none * */
-	uint8_t *data;            /* what is read, NULL: only the status is written */
+	enum perf_copy copy;
+	uint8_t *data; /* what is copied, NULL: only the status is written */
 	uint16_t next;
 	uint16_t mask;
 	const struct vring_desc *desc;
@@ -97,13 +98,19 @@ static enum virtio_completion reset(struct virtio_device *dev)
 	return queue_stop(dev, 0, NULL);
 }
 
+static size_t source_size(enum perf_copy copy)
+{
+	return copy == PERF_COPY_PATTERN ? PERF_DATA_SIZE + 256 : PERF_BUFFERS * PERF_DATA_SIZE;
+}
+
 /* A size that gcc does not know: of one that it knows it makes a slower string instruction. */
 static void copy(const struct none *none, uint64_t header_gpa, const struct vring_desc *data)
 {
-	const struct virtio_blk_outhdr *header = (const void *)(none->memory + header_gpa);
+	const uint8_t *bytes = none->memory + header_gpa;
+	const struct virtio_blk_outhdr *header = (const void *)bytes;
+	uint64_t from = none->copy == PERF_COPY_PATTERN ? *bytes : le64toh(header->sector) * 512;
 
-	memcpy(none->memory + le64toh(data->addr), none->data + le64toh(header->sector) * 512,
-	       le32toh(data->len));
+	memcpy(none->memory + le64toh(data->addr), none->data + from, le32toh(data->len));
 }
 
 static void answer(const struct none *none, uint16_t head)
@@ -156,21 +163,23 @@ static const struct virtio_device_ops none_ops = {
 	.destroy = destroy,
 };
 
-int perf_none_create(struct virtio_device **dev, bool with_data)
+int perf_none_create(struct virtio_device **dev, enum perf_copy copy)
 {
 	struct none *none = calloc(1, sizeof(*none));
 
 	if (!none)
 		return -ENOMEM;
 	none->dev.ops = &none_ops;
-	if (with_data)
-		none->data = malloc(PERF_BUFFERS * PERF_DATA_SIZE);
-	if (with_data && !none->data) {
-		free(none);
-		return -ENOMEM;
+	none->copy = copy;
+	if (copy != PERF_COPY_NOTHING) {
+		none->data = malloc(source_size(copy));
+		if (!none->data) {
+			free(none);
+			return -ENOMEM;
+		}
+		for (size_t i = 0; i < source_size(copy); i++)
+			none->data[i] = (uint8_t)i;
 	}
-	if (with_data)
-		memset(none->data, 1, PERF_BUFFERS * PERF_DATA_SIZE);
 	*dev = &none->dev;
 	return 0;
 }

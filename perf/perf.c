@@ -26,11 +26,20 @@ struct benchmark {
 };
 
 static const struct benchmark benchmarks[] = {
-	{"none-b1", "none", 1, false},          {"none-b32", "none", 32, false},
-	{"null-b1", "null", 1, false},          {"null-b32", "null", 32, false},
-	{"none-4k-b1", "none-4k", 1, false},    {"none-4k-b32", "none-4k", 32, false},
-	{"null-4k-b1", "null-4k", 1, false},    {"null-4k-b32", "null-4k", 32, false},
-	{"blk-4k-b1", "blk-4k", 1, false},      {"blk-4k-b32", "blk-4k", 32, false},
+	{"none-b1", "none", 1, false},
+	{"none-b32", "none", 32, false},
+	{"null-b1", "null", 1, false},
+	{"null-b32", "null", 32, false},
+	{"null-packed-b1", "null-packed", 1, false},
+	{"null-packed-b32", "null-packed", 32, false},
+	{"none-4k-b1", "none-4k", 1, false},
+	{"none-4k-b32", "none-4k", 32, false},
+	{"null-4k-b1", "null-4k", 1, false},
+	{"null-4k-b32", "null-4k", 32, false},
+	{"none-blk-4k-b1", "none-blk-4k", 1, false},
+	{"none-blk-4k-b32", "none-blk-4k", 32, false},
+	{"blk-4k-b1", "blk-4k", 1, false},
+	{"blk-4k-b32", "blk-4k", 32, false},
 	{"null-referee-b32", "null", 32, true},
 };
 
@@ -86,6 +95,18 @@ static struct running *allocate(unsigned count)
 	return running;
 }
 
+/* The benchmark that does the same work without a device, or "-". */
+static const char *null_case(const struct benchmark *benchmark)
+{
+	const char *subject = perf_subject_find(benchmark->subject)->null_case;
+
+	for (unsigned i = 0; subject && i < COUNT; i++)
+		if (strcmp(benchmarks[i].subject, subject) == 0 &&
+		    benchmarks[i].batch == benchmark->batch)
+			return benchmarks[i].name;
+	return "-";
+}
+
 static int print_ns(void)
 {
 	struct running *running = allocate(COUNT);
@@ -95,9 +116,9 @@ static int print_ns(void)
 		      benchmarks[i].refereed);
 	sample_all(running, COUNT, ROUNDS);
 	for (unsigned i = 0; i < COUNT; i++) {
-		printf("%s %.1f %.1f\n", benchmarks[i].name,
+		printf("%s %.1f %.1f %s\n", benchmarks[i].name,
 		       perf_sampler_minimum(&running[i].sampler),
-		       perf_sampler_median(&running[i].sampler));
+		       perf_sampler_median(&running[i].sampler), null_case(&benchmarks[i]));
 		perf_load_finish(&running[i].load);
 	}
 	free(running);
@@ -107,7 +128,8 @@ static int print_ns(void)
 /* ns by batch size for the picture: one line a batch size, one column a subject. */
 static int print_curve(void)
 {
-	static const char *const subjects[] = {"none", "null", "none-4k", "null-4k", "blk-4k"};
+	static const char *const subjects[] = {"none",    "null",        "none-4k",
+					       "null-4k", "none-blk-4k", "blk-4k"};
 	const unsigned count = sizeof(subjects) / sizeof(subjects[0]);
 	struct running *running = allocate(count);
 
@@ -203,7 +225,7 @@ static int run_fixed(const struct benchmark *benchmark, unsigned requests)
 
 static int usage(void)
 {
-	fputs("usage: perf ns                   NAME MINIMUM MEDIAN, ns per request\n"
+	fputs("usage: perf ns                   NAME MINIMUM MEDIAN NULL-CASE, ns per request\n"
 	      "       perf curve                ns per request by batch size\n"
 	      "       perf allocations          NAME CALLS REQUESTS\n"
 	      "       perf first-use            NAME MILLISECONDS\n"

@@ -15,7 +15,7 @@ perf=build/gcc/perf/perf
 out=build/perf
 budget=perf/budget
 gcc=${GCC:-gcc}
-gated="null-b1 null-b32 null-4k-b32 blk-4k-b1 blk-4k-b32"
+gated="null-b1 null-b32 null-packed-b1 null-packed-b32 null-4k-b32 blk-4k-b1 blk-4k-b32"
 
 mkdir -p "$out"
 
@@ -43,9 +43,9 @@ collected() {
 # Two runs of different length: what is done once falls out of the difference.
 instructions() {
 	for name in $gated; do
-		short=$(collected "$name" 640)
-		long=$(collected "$name" 7040)
-		echo "$name $(((long - short + 3200) / 6400))"
+		few=$(collected "$name" 640)
+		many=$(collected "$name" 7040)
+		echo "$name $(((many - few + 3200) / 6400))"
 	done >"$out/instructions"
 }
 
@@ -104,11 +104,17 @@ write_budget() {
 }
 
 table() {
-	printf '%-18s %8s %8s %14s\n' "" "ns min" "median" "instructions"
+	printf '%-18s %8s %8s %14s  %s\n' "" "ns min" "median" "instructions" "ns over its null case"
 	awk '
-		FNR == NR { count[$1] = $2; next }
-		{ printf "%-18s %8.1f %8.1f %14s\n", $1, $2, $3, ($1 in count) ? count[$1] : "-" }
-	' "$out/instructions" "$out/ns"
+		FNR == 1 { file++ }
+		file == 1 { count[$1] = $2; next }
+		file == 2 { min[$1] = $2; next }
+		{
+			over = $4 in min ? sprintf("%+8.1f  %s", $2 - min[$4], $4) : ""
+			printf "%-18s %8.1f %8.1f %14s  %s\n", $1, $2, $3,
+				($1 in count) ? count[$1] : "-", over
+		}
+	' "$out/instructions" "$out/ns" "$out/ns"
 }
 
 # bar NAME VALUE LIMIT
@@ -123,6 +129,13 @@ bar() {
 bars() {
 	bar null-b32-ns "$(value null-b32 "$out/ns")" 25
 	bar null-b32-instructions "$(value null-b32 "$out/instructions")" 350
+	bar packed-to-split-instructions "$(awk '
+		{ count[$1] = $2 }
+		END {
+			small = count["null-packed-b1"] / count["null-b1"]
+			large = count["null-packed-b32"] / count["null-b32"]
+			printf "%.2f", small > large ? small : large
+		}' "$out/instructions")" 1.3
 	bar first-use-ms "$(awk '$2 > max { max = $2 } END { print max }' "$out/first-use")" 10
 	bar allocations-per-request \
 		"$(awk '{ calls += $2; requests += $3 } END { print calls / requests }' "$out/allocations")" 0

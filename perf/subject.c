@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include <linux/virtio_config.h>
+
 #include "../devices/blk/blk.h"
 #include "../devices/null/null.h"
 
@@ -12,13 +14,19 @@
 static int create_none(struct virtio_device **dev, struct blk_store **store)
 {
 	(void)store;
-	return perf_none_create(dev, false);
+	return perf_none_create(dev, PERF_COPY_NOTHING);
 }
 
 static int create_none_4k(struct virtio_device **dev, struct blk_store **store)
 {
 	(void)store;
-	return perf_none_create(dev, true);
+	return perf_none_create(dev, PERF_COPY_PATTERN);
+}
+
+static int create_none_blk_4k(struct virtio_device **dev, struct blk_store **store)
+{
+	(void)store;
+	return perf_none_create(dev, PERF_COPY_STORE);
 }
 
 static int create_null(struct virtio_device **dev, struct blk_store **store)
@@ -75,12 +83,14 @@ static int create_blk(struct virtio_device **dev, struct blk_store **store)
 }
 
 const struct perf_subject perf_subjects[] = {
-	{"none", create_none, 0},
-	{"null", create_null, 0},
-	{"none-4k", create_none_4k, PERF_DATA_SIZE + 1},
-	{"null-4k", create_null_4k, PERF_DATA_SIZE + 1},
-	{"blk-4k", create_blk, PERF_DATA_SIZE + 1},
-	{NULL, NULL, 0},
+	{"none", create_none, 0, NULL, 0},
+	{"null", create_null, 0, "none", 0},
+	{"null-packed", create_null, 0, NULL, VIRTIO_FEATURE(VIRTIO_F_RING_PACKED)},
+	{"none-4k", create_none_4k, PERF_DATA_SIZE + 1, NULL, 0},
+	{"null-4k", create_null_4k, PERF_DATA_SIZE + 1, "none-4k", 0},
+	{"none-blk-4k", create_none_blk_4k, PERF_DATA_SIZE + 1, NULL, 0},
+	{"blk-4k", create_blk, PERF_DATA_SIZE + 1, "none-blk-4k", 0},
+	{NULL, NULL, 0, NULL, 0},
 };
 
 const struct perf_subject *perf_subject_find(const char *name)

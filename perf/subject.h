@@ -28,6 +28,11 @@ struct perf_subject {
 	int (*create)(struct virtio_device **dev, struct blk_store **store);
 
 	uint32_t used_len; /* what a good answer has as its length */
+
+	/* The subject that does the same without a device; NULL: this is one, or there is none. */
+	const char *null_case;
+
+	uint64_t features; /* that the driver takes beside VERSION_1 */
 };
 
 /* In the order of what they do; the last one has no name. */
@@ -36,10 +41,17 @@ extern const struct perf_subject perf_subjects[];
 /* NULL: there is no such subject. */
 const struct perf_subject *perf_subject_find(const char *name);
 
+/* The 4 KiB of an answer by hand. */
+enum perf_copy {
+	PERF_COPY_NOTHING,
+	PERF_COPY_PATTERN, /* from where the null device has them: the same 4 KiB each time */
+	PERF_COPY_STORE,   /* from where a store has them: PERF_BUFFERS blocks in turn */
+};
+
 /*
  * No device: what is left of a request when the other side trusts every byte
- * and does nothing but answer. with_data: copies the 4 KiB too.
+ * and does nothing but answer, and perhaps copy.
  */
-int perf_none_create(struct virtio_device **dev, bool with_data);
+int perf_none_create(struct virtio_device **dev, enum perf_copy copy);
 
 #endif

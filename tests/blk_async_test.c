@@ -35,11 +35,11 @@ static void requests_come_back_when_the_store_is_done(void **state)
 	async_reads(a, 8);
 	assert_int_equal(async_run(a), VIRTIO_WAITING);
 	assert_int_equal(async_reap(a, OK), 0);
-	assert_int_equal(a->wrap->held, 8);
+	assert_int_equal(a->faults->held, 8);
 	async_let_go(a, 3);
 	assert_int_equal(async_run(a), VIRTIO_WAITING);
 	assert_int_equal(async_reap(a, OK), 3);
-	async_let_go(a, WRAP_ALL);
+	async_let_go(a, VQSIM_FAULTS_ALL);
 	assert_int_equal(async_run(a), VIRTIO_IDLE);
 	assert_int_equal(async_reap(a, OK), 5);
 }
@@ -48,11 +48,11 @@ static void requests_may_come_back_in_any_order(void **state)
 {
 	struct async *a = *state;
 
-	a->wrap->newest_first = true;
+	a->faults->newest_first = true;
 	async_hold(a);
 	async_reads(a, 8);
 	assert_int_equal(async_run(a), VIRTIO_WAITING);
-	async_let_go(a, WRAP_ALL);
+	async_let_go(a, VQSIM_FAULTS_ALL);
 	assert_int_equal(async_run(a), VIRTIO_IDLE);
 	for (unsigned i = 8; i-- > 0;)
 		assert_ptr_equal(vqsim_blk_reap(&a->bench->blk, 0), &a->requests[i]);
@@ -69,9 +69,9 @@ static void new_requests_join_those_in_flight(void **state)
 	for (unsigned i = 4; i < 8; i++) {
 		async_add(a, i, OUT, 100 + i, 512);
 		assert_int_equal(async_run(a), VIRTIO_WAITING);
-		assert_int_equal(a->wrap->held, i + 1);
+		assert_int_equal(a->faults->held, i + 1);
 	}
-	async_let_go(a, WRAP_ALL);
+	async_let_go(a, VQSIM_FAULTS_ALL);
 	assert_int_equal(async_run(a), VIRTIO_IDLE);
 	assert_int_equal(async_reap(a, OK), 8);
 }
@@ -91,7 +91,7 @@ static void mixed_load_in_any_order(void **state)
 		random = random * 1664525 + 1013904223;
 		type = types[random >> 16 & 3 ? (random >> 20) % 4 : 4];
 		if (a->requests[index].blk) {
-			a->wrap->newest_first = random & 1u << 30;
+			a->faults->newest_first = random & 1u << 30;
 			async_let_go(a, 1 + (random >> 24) % 8);
 			async_run(a);
 			async_reap(a, OK);
@@ -100,11 +100,11 @@ static void mixed_load_in_any_order(void **state)
 		async_add(a, index, type, (random >> 8) % 64,
 			  type == VIRTIO_BLK_T_FLUSH ? 0 : 512 * (1 + (random >> 28) % 8));
 	}
-	async_let_go(a, WRAP_ALL);
+	async_let_go(a, VQSIM_FAULTS_ALL);
 	async_run(a);
 	vqsim_guest_settle(&a->bench->guest, 0);
 	async_reap(a, OK);
-	assert_int_equal(vqsim_disk_check_durable(&a->bench->disk, a->wrap->medium), 0);
+	assert_int_equal(vqsim_disk_check_durable(&a->bench->disk, a->faults->medium), 0);
 }
 
 /* Back-pressure */
@@ -115,18 +115,18 @@ static void busy_store_gets_everything_in_the_end(void **state)
 	struct async *a = *state;
 
 	async_hold(a);
-	a->wrap->busy_above = 2;
+	a->faults->busy_above = 2;
 	async_reads(a, 8);
 	for (unsigned i = 0; i < 6; i++) {
 		assert_int_equal(async_run(a), VIRTIO_WAITING);
-		assert_int_equal(a->wrap->held, 2);
+		assert_int_equal(a->faults->held, 2);
 		async_let_go(a, 1);
 	}
-	async_let_go(a, WRAP_ALL);
+	async_let_go(a, VQSIM_FAULTS_ALL);
 	vqsim_guest_settle(&a->bench->guest, 0);
 	assert_int_equal(async_reap(a, OK), 8);
-	assert_int_equal(a->wrap->taken, 8);
-	assert_true(a->wrap->busy > 0);
+	assert_int_equal(a->faults->taken, 8);
+	assert_true(a->faults->busy > 0);
 }
 
 /* BLK-22: the k-th submit of a batch, and nothing is done twice or left out. */
@@ -136,16 +136,16 @@ static void busy_once_at_every_place(void **state)
 
 	async_hold(a);
 	for (uint32_t k = 2; k <= 8; k++) {
-		a->wrap->submits = a->wrap->taken = 0;
-		a->wrap->busy_at = k;
+		a->faults->submits = a->faults->taken = 0;
+		a->faults->busy_at = k;
 		async_let_go(a, 0);
 		async_reads(a, 8);
 		assert_int_equal(async_run(a), VIRTIO_WAITING);
-		assert_int_equal(a->wrap->taken, k - 1);
-		async_let_go(a, WRAP_ALL);
+		assert_int_equal(a->faults->taken, k - 1);
+		async_let_go(a, VQSIM_FAULTS_ALL);
 		vqsim_guest_settle(&a->bench->guest, 0);
 		assert_int_equal(async_reap(a, OK), 8);
-		assert_int_equal(a->wrap->taken, 8);
+		assert_int_equal(a->faults->taken, 8);
 	}
 }
 
@@ -166,7 +166,7 @@ static void long_chains_wait_for_room(void **state)
 	for (unsigned i = 0; i < 128; i++)
 		assert_true(vqsim_guest_add(&a->bench->guest, 0, &chain, a) >= 0);
 	assert_int_equal(async_run(a), VIRTIO_WAITING);
-	assert_in_range(a->wrap->held, 1, 128);
+	assert_in_range(a->faults->held, 1, 128);
 	for (unsigned i = 0; i < 128; i++) {
 		async_let_go(a, 1);
 		async_run(a);
@@ -188,7 +188,7 @@ static void event_is_logged_while_requests_wait(void **state)
 	async_reads(a, 1);
 	assert_int_equal(async_run(a), VIRTIO_WAITING);
 	assert_true(log[gpa / 4096 / 8] & 1u << (gpa / 4096 % 8));
-	async_let_go(a, WRAP_ALL);
+	async_let_go(a, VQSIM_FAULTS_ALL);
 	vqsim_guest_settle(&a->bench->guest, 0);
 	assert_int_equal(async_reap(a, OK), 1);
 	a->bench->memory.guest.dirty_log = NULL;
@@ -199,13 +199,13 @@ static void small_budget_leaves_work(void **state)
 {
 	struct async *a = *state;
 	struct virtio_device *device = a->bench->device;
-	uint32_t taken = a->wrap->taken;
+	uint32_t taken = a->faults->taken;
 
 	async_reads(a, 8);
 	assert_int_equal(device->ops->progress(device, 0, 3), VIRTIO_WORK_LEFT);
-	assert_int_equal(a->wrap->taken - taken, 3);
+	assert_int_equal(a->faults->taken - taken, 3);
 	assert_int_equal(device->ops->progress(device, 0, 3), VIRTIO_WORK_LEFT);
-	assert_int_equal(a->wrap->taken - taken, 6);
+	assert_int_equal(a->faults->taken - taken, 6);
 	assert_int_equal(device->ops->progress(device, 0, 3), VIRTIO_IDLE);
 	assert_int_equal(async_run(a), VIRTIO_IDLE);
 	assert_int_equal(async_reap(a, OK), 8);
@@ -232,7 +232,7 @@ static void reset_waits_for_requests_in_flight(void **state)
 	struct async *a = *state;
 
 	async_hold(a);
-	a->wrap->busy_above = 5;
+	a->faults->busy_above = 5;
 	async_reads(a, 8);
 	assert_int_equal(async_run(a), VIRTIO_WAITING);
 	virtio_transport_write_status(transport_of(a), 0);
@@ -242,14 +242,14 @@ static void reset_waits_for_requests_in_flight(void **state)
 	assert_int_equal(virtio_transport_continue(transport_of(a)), VIRTIO_PENDING);
 	assert_int_not_equal(status_of(a), 0);
 	bench_compare(a->bench);
-	async_let_go(a, WRAP_ALL);
+	async_let_go(a, VQSIM_FAULTS_ALL);
 	vqsim_guest_reset(&a->bench->guest);
 	assert_int_equal(status_of(a), 0);
-	assert_int_equal(a->wrap->held, 0);
-	assert_int_equal(a->wrap->queues, 0);
+	assert_int_equal(a->faults->held, 0);
+	assert_int_equal(a->faults->queues, 0);
 	async_up(a);
-	a->wrap->hold = false;
-	a->wrap->busy_above = 0;
+	a->faults->hold = false;
+	a->faults->busy_above = 0;
 	bench_good_request(a->bench);
 }
 
@@ -262,7 +262,7 @@ static void nothing_is_touched_after_a_reset(void **state)
 	async_hold(a);
 	async_reads(a, 8);
 	assert_int_equal(async_run(a), VIRTIO_WAITING);
-	async_let_go(a, WRAP_ALL);
+	async_let_go(a, VQSIM_FAULTS_ALL);
 	vqsim_guest_reset(&a->bench->guest);
 	notifications = a->bench->guest.link.queues[0].notifications;
 	bench_snapshot(a->bench);
@@ -295,20 +295,20 @@ static void stopped_queue_resumes_where_it_stood(void **state)
 	vqsim_guest_publish(&a->bench->guest, 0);
 	/* The referee would miss the three that a stopping queue leaves alone. */
 	assert_int_equal(vqsim_link_run(&a->bench->guest.link, 0, 3), VIRTIO_WAITING);
-	assert_int_equal(a->wrap->held, 5);
-	async_let_go(a, WRAP_ALL);
+	assert_int_equal(a->faults->held, 5);
+	async_let_go(a, VQSIM_FAULTS_ALL);
 	vqsim_link_run(&a->bench->guest.link, 0, 3);
 	assert_int_equal(stop(a, &at), VIRTIO_DONE);
 	assert_int_equal(at.avail_index, 5);
 	assert_int_equal(at.used_index, 5);
-	assert_int_equal(a->wrap->queues, 0);
+	assert_int_equal(a->faults->queues, 0);
 	assert_false(virtio_transport_queue_live(transport_of(a), 0));
 
 	setup.resume = at;
 	assert_int_equal(virtio_transport_enable_queue(transport_of(a), 0, &setup), 0);
 	vqsim_guest_settle(&a->bench->guest, 0);
 	assert_int_equal(async_reap(a, OK), 8);
-	a->wrap->hold = false;
+	a->faults->hold = false;
 	bench_good_request(a->bench);
 }
 
@@ -344,10 +344,10 @@ static void head_in_flight_comes_again(void **state)
 	driver->avail_index++;
 	async_run(a);
 	assert_true(vqsim_guest_needs_reset(&a->bench->guest));
-	async_let_go(a, WRAP_ALL);
+	async_let_go(a, VQSIM_FAULTS_ALL);
 	vqsim_guest_settle(&a->bench->guest, 0);
 	assert_int_equal(async_reap(a, OK), 1);
-	a->wrap->hold = false;
+	a->faults->hold = false;
 	async_up(a);
 	bench_good_request(a->bench);
 }
@@ -416,7 +416,7 @@ static void memory_outlives_the_requests_in_it(void **state)
 				 0);
 		assert_int_equal(async_run(a), VIRTIO_WAITING);
 		assert_int_equal(released, 0);
-		async_let_go(a, WRAP_ALL);
+		async_let_go(a, VQSIM_FAULTS_ALL);
 		vqsim_guest_settle(&a->bench->guest, 0);
 		assert_int_equal(released, 1);
 		assert_int_equal(vqsim_guest_reap(&a->bench->guest, 0, &used), VQSIM_REAP_USED);
@@ -435,7 +435,7 @@ static void memory_is_given_back_by_a_reset(void **state)
 	assert_int_equal(async_run(a), VIRTIO_WAITING);
 	assert_int_equal(guest_memory_remove(&a->bench->memory.guest, GONE_GPA, GONE_SIZE), 0);
 	assert_int_equal(released, 0);
-	async_let_go(a, WRAP_ALL);
+	async_let_go(a, VQSIM_FAULTS_ALL);
 	async_up(a);
 	assert_int_equal(released, 1);
 }

@@ -8,7 +8,7 @@
 #include <errno.h>
 
 #include "tests/support/bench.h"
-#include "tests/support/wrap_store.h"
+#include "vqsim/faults.h"
 
 #define BIT(name) VIRTIO_FEATURE(VIRTIO_BLK_F_##name)
 #define ROOM      4096u
@@ -16,18 +16,18 @@
 
 struct fixture {
 	struct bench *bench;
-	struct wrap_store *wrap;
+	struct vqsim_faults *faults;
 	struct vqsim_blk_request request;
 };
 
 /* One bench at a time. */
 static struct fixture fixture_of(uint64_t without)
 {
-	struct fixture f = {.wrap = wrap_store_create(bench_store_create(BENCH_DISK_SECTORS))};
+	struct fixture f = {.faults = vqsim_faults_create(bench_store_create(BENCH_DISK_SECTORS))};
 
-	assert_non_null(f.wrap);
+	assert_non_null(f.faults);
 	f.bench = bench_create(&(struct bench_options){
-		.device = BENCH_BLK, .without = without, .store = &f.wrap->base});
+		.device = BENCH_BLK, .without = without, .store = &f.faults->base});
 	assert_int_equal(vqsim_blk_request_init(&f.bench->blk, &f.request, ROOM), 0);
 	return f;
 }
@@ -68,13 +68,13 @@ static void flush(struct fixture *f)
 /* What must be durable is: the model's demand. */
 static void check(struct fixture *f)
 {
-	assert_int_equal(vqsim_disk_check_durable(&f->bench->disk, f->wrap->medium), 0);
+	assert_int_equal(vqsim_disk_check_durable(&f->bench->disk, f->faults->medium), 0);
 }
 
 static bool is_on_medium(struct fixture *f, uint64_t sector, uint8_t value)
 {
-	return f->wrap->medium[sector * 512] == value &&
-	       f->wrap->medium[sector * 512 + 1023] == value;
+	return f->faults->medium[sector * 512] == value &&
+	       f->faults->medium[sector * 512 + 1023] == value;
 }
 
 /* BLK-D-19, BLK-D-20, BLK-D-21; BLK-29: QEMU 5f2585772f, cloud-hypervisor 5ae329305, crosvm
@@ -157,7 +157,7 @@ static void flush_is_served_without_the_feature(void **state)
 
 	(void)state;
 	flush(&f);
-	assert_int_equal(f.wrap->log[f.wrap->taken - 1].op, BLK_OP_FLUSH);
+	assert_int_equal(f.faults->log[f.faults->taken - 1].op, BLK_OP_FLUSH);
 	finish(&f);
 }
 
@@ -181,7 +181,7 @@ static void failed_flush_is_told(void **state)
 
 	(void)state;
 	write_sectors(&f, SECTOR, 0x61);
-	f.wrap->fail_at = f.wrap->taken + 1;
+	f.faults->fail_at = f.faults->taken + 1;
 	assert_int_equal(ask(&f, VIRTIO_BLK_T_FLUSH, 0, 0), VIRTIO_BLK_S_IOERR);
 	assert_int_equal(f.request.used_len, 1);
 	assert_false(is_on_medium(&f, SECTOR, 0x61));
@@ -216,8 +216,8 @@ static void flush_in_flight_covers_what_was_done(void **state)
 	(void)state;
 	assert_int_equal(vqsim_blk_request_init(&f.bench->blk, &late, 1024), 0);
 	write_sectors(&f, SECTOR, 0x41);
-	f.wrap->hold = true;
-	f.wrap->let_go = 0;
+	f.faults->hold = true;
+	f.faults->let_go = 0;
 	f.request.type = VIRTIO_BLK_T_FLUSH;
 	f.request.data_size = 0;
 	late.type = VIRTIO_BLK_T_OUT;
@@ -229,8 +229,8 @@ static void flush_in_flight_covers_what_was_done(void **state)
 	vqsim_guest_publish(&f.bench->guest, 0);
 	assert_int_equal(vqsim_guest_run(&f.bench->guest, 0), VIRTIO_WAITING);
 	/* The write is done first. */
-	f.wrap->newest_first = true;
-	f.wrap->let_go = WRAP_ALL;
+	f.faults->newest_first = true;
+	f.faults->let_go = VQSIM_FAULTS_ALL;
 	vqsim_guest_settle(&f.bench->guest, 0);
 	assert_ptr_equal(vqsim_blk_reap(&f.bench->blk, 0), &late);
 	assert_ptr_equal(vqsim_blk_reap(&f.bench->blk, 0), &f.request);
@@ -248,17 +248,17 @@ static void drop_cache(struct blk_limits *limits)
 
 static void store_without_a_cache_is_not_asked_for_fua(void **state)
 {
-	struct wrap_store *wrap = wrap_store_create(bench_store_create(BENCH_DISK_SECTORS));
-	struct fixture f = {.wrap = wrap};
+	struct vqsim_faults *faults = vqsim_faults_create(bench_store_create(BENCH_DISK_SECTORS));
+	struct fixture f = {.faults = faults};
 
 	(void)state;
-	assert_non_null(wrap);
-	wrap->limit = drop_cache;
+	assert_non_null(faults);
+	faults->limit = drop_cache;
 	f.bench = bench_create(&(struct bench_options){
-		.device = BENCH_BLK, .without = BIT(FLUSH), .store = &wrap->base});
+		.device = BENCH_BLK, .without = BIT(FLUSH), .store = &faults->base});
 	assert_int_equal(vqsim_blk_request_init(&f.bench->blk, &f.request, ROOM), 0);
 	write_sectors(&f, SECTOR, 1);
-	assert_int_equal(wrap->log[wrap->taken - 1].flags, 0);
+	assert_int_equal(faults->log[faults->taken - 1].flags, 0);
 	finish(&f);
 }
 

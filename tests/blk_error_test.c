@@ -46,13 +46,13 @@ static void every_error_is_ioerr(void **state)
 
 	segment(a, 0, 8, 8);
 	for (size_t e = 0; e < COUNT_OF(errors); e++) {
-		a->wrap->error = errors[e];
+		a->faults->error = errors[e];
 		for (size_t i = 0; i < COUNT_OF(rows); i++) {
-			a->wrap->hold = (e + i) % 2;
-			a->wrap->fail_all = true;
+			a->faults->hold = (e + i) % 2;
+			a->faults->fail_all = true;
 			assert_int_equal(ask(a, rows[i].type, 0, rows[i].size), IOERR);
 			assert_int_equal(a->requests[0].used_len, rows[i].type == IN ? 0 : 1);
-			a->wrap->fail_all = false;
+			a->faults->fail_all = false;
 		}
 		bench_good_request(a->bench);
 	}
@@ -65,12 +65,12 @@ static void one_failure_is_of_one_request(void **state)
 
 	for (uint32_t k = 1; k <= ASYNC_REQUESTS; k++) {
 		async_hold(a);
-		a->wrap->taken = 0;
-		a->wrap->fail_at = k;
+		a->faults->taken = 0;
+		a->faults->fail_at = k;
 		for (unsigned i = 0; i < ASYNC_REQUESTS; i++)
 			async_add(a, i, OUT, 32 + 2 * i, 1024);
 		assert_int_equal(async_run(a), VIRTIO_WAITING);
-		async_let_go(a, WRAP_ALL);
+		async_let_go(a, VQSIM_FAULTS_ALL);
 		assert_int_equal(async_run(a), VIRTIO_IDLE);
 		while (vqsim_blk_reap(&a->bench->blk, 0))
 			;
@@ -78,7 +78,7 @@ static void one_failure_is_of_one_request(void **state)
 			assert_true(a->requests[i].done);
 			assert_int_equal(a->requests[i].status, i + 1 == k ? IOERR : OK);
 		}
-		assert_int_equal(a->wrap->taken, ASYNC_REQUESTS);
+		assert_int_equal(a->faults->taken, ASYNC_REQUESTS);
 	}
 }
 
@@ -90,11 +90,11 @@ static void failed_segment_ends_its_request(void **state)
 	for (uint32_t k = 1; k <= 4; k++) {
 		for (unsigned i = 0; i < 4; i++)
 			segment(a, i, 16 * i, 4);
-		a->wrap->hold = k % 2;
-		a->wrap->taken = 0;
-		a->wrap->fail_at = k;
+		a->faults->hold = k % 2;
+		a->faults->taken = 0;
+		a->faults->fail_at = k;
 		assert_int_equal(ask(a, ZEROES, 0, 64), IOERR);
-		assert_int_equal(a->wrap->taken, k);
+		assert_int_equal(a->faults->taken, k);
 		assert_int_equal(a->requests[0].used_len, 1);
 	}
 }
@@ -117,15 +117,15 @@ static void long_transfer_goes_in_parts(void **state)
 		a->requests[0].writable_cuts = framing & 1 ? cuts : NULL;
 		a->requests[0].readable_cut_count = COUNT_OF(readable_cuts);
 		a->requests[0].writable_cut_count = COUNT_OF(cuts);
-		a->wrap->hold = framing & 2;
-		a->wrap->taken = 0;
+		a->faults->hold = framing & 2;
+		a->faults->taken = 0;
 		for (unsigned i = 0; i < 9728; i++)
 			a->requests[0].out_data[i] = (uint8_t)(i * 5 + i / 512 + framing);
 		assert_int_equal(ask(a, OUT, 10, 9728), OK);
-		assert_int_equal(a->wrap->taken, 3);
-		assert_int_equal(a->wrap->log[0].size, 4096);
-		assert_int_equal(a->wrap->log[1].offset, 10 * 512 + 4096);
-		assert_int_equal(a->wrap->log[2].size, 9728 - 2 * 4096);
+		assert_int_equal(a->faults->taken, 3);
+		assert_int_equal(a->faults->log[0].size, 4096);
+		assert_int_equal(a->faults->log[1].offset, 10 * 512 + 4096);
+		assert_int_equal(a->faults->log[2].size, 9728 - 2 * 4096);
 		assert_int_equal(ask(a, IN, 10, 9728), OK);
 		assert_memory_equal(a->requests[0].in_data, a->requests[0].out_data, 9728);
 		assert_int_equal(a->requests[0].used_len, 9729);
@@ -141,11 +141,11 @@ static void failed_part_fails_the_transfer(void **state)
 		const uint32_t types[] = {IN, OUT};
 
 		for (size_t t = 0; t < COUNT_OF(types); t++) {
-			a->wrap->hold = (k + t) % 2;
-			a->wrap->taken = 0;
-			a->wrap->fail_at = k;
+			a->faults->hold = (k + t) % 2;
+			a->faults->taken = 0;
+			a->faults->fail_at = k;
 			assert_int_equal(ask(a, types[t], 0, 16384), IOERR);
-			assert_int_equal(a->wrap->taken, k);
+			assert_int_equal(a->faults->taken, k);
 			assert_int_equal(a->requests[0].used_len, types[t] == IN ? 0 : 1);
 		}
 	}
@@ -157,17 +157,17 @@ static void busy_part_is_offered_again(void **state)
 	struct async *a = *state;
 
 	for (uint32_t k = 2; k <= 8; k++) {
-		a->wrap->submits = a->wrap->taken = 0;
-		a->wrap->busy_at = k;
+		a->faults->submits = a->faults->taken = 0;
+		a->faults->busy_at = k;
 		async_hold(a);
 		async_add(a, 0, OUT, 0, 16384);
 		async_add(a, 1, IN, 64, 16384);
 		async_run(a);
-		async_let_go(a, WRAP_ALL);
+		async_let_go(a, VQSIM_FAULTS_ALL);
 		vqsim_guest_settle(&a->bench->guest, 0);
 		assert_int_equal(async_reap(a, OK), 2);
-		assert_int_equal(a->wrap->taken, 8);
-		assert_int_equal(a->wrap->busy, k - 1);
+		assert_int_equal(a->faults->taken, 8);
+		assert_int_equal(a->faults->busy, k - 1);
 	}
 }
 
@@ -180,16 +180,16 @@ static void several_busy_parts_are_all_offered_again(void **state)
 	for (unsigned i = 0; i < 4; i++)
 		async_add(a, i, i % 2 ? IN : OUT, 32 * i, 16384);
 	assert_int_equal(async_run(a), VIRTIO_WAITING);
-	assert_int_equal(a->wrap->held, 4);
+	assert_int_equal(a->faults->held, 4);
 	/* From here on only the last of the four gets its next part in. */
-	a->wrap->busy_above = 1;
+	a->faults->busy_above = 1;
 	async_let_go(a, 4);
 	assert_int_equal(async_run(a), VIRTIO_WAITING);
-	assert_true(a->wrap->busy >= 3);
-	async_let_go(a, WRAP_ALL);
+	assert_true(a->faults->busy >= 3);
+	async_let_go(a, VQSIM_FAULTS_ALL);
 	vqsim_guest_settle(&a->bench->guest, 0);
 	assert_int_equal(async_reap(a, OK), 4);
-	assert_int_equal(a->wrap->taken, 16);
+	assert_int_equal(a->faults->taken, 16);
 }
 
 static void aligned_to_512(struct blk_limits *limits)
@@ -201,7 +201,7 @@ static void misaligned_memory_is_refused_and_nothing_changes(void **state)
 {
 	struct async *a = *state;
 	static const uint32_t good[] = {512}, bad[] = {256};
-	uint32_t taken = a->wrap->taken;
+	uint32_t taken = a->faults->taken;
 
 	a->requests[0].writable_cut_count = 1;
 	a->requests[0].writable_cuts = good;
@@ -211,7 +211,7 @@ static void misaligned_memory_is_refused_and_nothing_changes(void **state)
 	assert_int_equal(a->requests[0].used_len, 0);
 	/* The data of an OUT stands right behind the header. */
 	assert_int_equal(ask(a, OUT, 0, 1024), IOERR);
-	assert_int_equal(a->wrap->taken - taken, 1);
+	assert_int_equal(a->faults->taken - taken, 1);
 }
 
 static void blocks_of_4096(struct blk_limits *limits)

@@ -34,7 +34,7 @@
 #define WRITES        5u /* in a round; they may hit the same block */
 #define KILLS         12u
 
-#define WRITE_BACK    UINT64_MAX
+#define WRITE_BACK    VQSIM_FEATURES_SPLIT
 #define WRITE_THROUGH 0
 
 /* splitmix64: the same numbers in child and parent from the same state. */

@@ -171,7 +171,7 @@ static void ignore(void *opaque, const struct vqsim_violation *violation)
 static int set_up(void **state)
 {
 	static const struct vqsim_region region = {.gpa = 0x1000, .size = 0x10000};
-	static const struct vqsim_guest_config config = {.features = ~UINT64_C(0)};
+	static const struct vqsim_guest_config config = {.features = VQSIM_FEATURES_SPLIT};
 	static struct fixture f;
 
 	memset(&f, 0, sizeof(f));

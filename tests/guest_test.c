@@ -19,8 +19,20 @@
 #define UNWISE  VIRTIO_FEATURE(4)
 #define UNKNOWN VIRTIO_FEATURE(50)
 #define PACKED  VIRTIO_FEATURE(VIRTIO_F_RING_PACKED)
+/* SR_IOV, NOTIF_CONFIG_DATA, ADMIN_VQ */
+#define PCI_ONLY (VIRTIO_FEATURE(37) | VIRTIO_FEATURE(39) | VIRTIO_FEATURE(41))
 
 #define QUEUES 3u
+
+/* Where a device can find out that it cannot go on. */
+enum step {
+	NOWHERE,
+	AT_FEATURES,
+	AT_SET_FEATURES,
+	AT_START,
+	AT_KICK,
+	AT_PROGRESS,
+};
 
 struct device {
 	struct virtio_device dev;
@@ -28,6 +40,9 @@ struct device {
 	int start_error;
 	unsigned starts, kicks, rounds, resets;
 	unsigned slow_reset;           /* rounds of progress that a reset takes */
+	unsigned waits;                /* rounds of progress that end with VIRTIO_WAITING */
+	unsigned per_queue[QUEUES];    /* rounds of each */
+	enum step broken_at;           /* where the device asks for a reset */
 	enum virtio_progress progress; /* what progress says */
 	uint8_t status_at_features;    /* status when the features came */
 	struct vqsim_guest *guest;
@@ -38,8 +53,15 @@ static struct device *device_of(struct virtio_device *dev)
 	return (struct device *)dev;
 }
 
+static void reach(struct virtio_device *dev, enum step step)
+{
+	if (device_of(dev)->broken_at == step)
+		dev->transport_ops->needs_reset(dev->transport);
+}
+
 static uint64_t features(struct virtio_device *dev)
 {
+	reach(dev, AT_FEATURES);
 	return device_of(dev)->offer;
 }
 
@@ -49,6 +71,7 @@ static int set_features(struct virtio_device *dev, uint64_t taken)
 
 	device->status_at_features = virtio_transport_status(&device->guest->link.transport);
 	device->taken = taken;
+	reach(dev, AT_SET_FEATURES);
 	return taken & UNWISE ? -EINVAL : 0;
 }
 
@@ -70,6 +93,7 @@ static int queue_start(struct virtio_device *dev, uint16_t index,
 	(void)index;
 	(void)setup;
 	device_of(dev)->starts++;
+	reach(dev, AT_START);
 	return device_of(dev)->start_error;
 }
 
@@ -85,14 +109,19 @@ static void kick(struct virtio_device *dev, uint16_t index, uint32_t data)
 {
 	assert_int_equal(index, data);
 	device_of(dev)->kicks++;
+	reach(dev, AT_KICK);
 }
 
 static enum virtio_progress progress(struct virtio_device *dev, uint16_t index, uint32_t budget)
 {
-	(void)index;
+	struct device *device = device_of(dev);
+
 	assert_true(budget > 0);
-	device_of(dev)->rounds++;
-	return device_of(dev)->progress;
+	reach(dev, AT_PROGRESS);
+	device->rounds++;
+	if (device->per_queue[index]++ < device->waits)
+		return VIRTIO_WAITING;
+	return device->progress;
 }
 
 static const struct virtio_device_ops ops = {
@@ -182,7 +211,9 @@ static void what_is_taken_is_offered_and_wanted_and_within_our_means(void **stat
 		{V1 | OPTION, 0, V1},
 		{V1, ~UINT64_C(0), V1},
 		{V1 | UNKNOWN, OPTION, V1},
-		{V1 | PACKED, ~UINT64_C(0), V1},
+		{V1 | PACKED, VQSIM_FEATURES_SPLIT, V1},
+		{V1 | PACKED, ~UINT64_C(0), V1 | PACKED},
+		{V1 | PCI_ONLY, ~UINT64_C(0), V1},
 	};
 	struct fixture *f = *state;
 
@@ -190,7 +221,10 @@ static void what_is_taken_is_offered_and_wanted_and_within_our_means(void **stat
 		f->device.offer = cases[i].offer;
 		assert_int_equal(bring_up(f, cases[i].wanted, 0), VQSIM_UP);
 		assert_int_equal(f->device.taken, cases[i].taken);
-		assert_int_equal(f->guest.features, cases[i].taken);
+		/* Features of the transport are none of the device's business. */
+		assert_int_equal(f->guest.features & ~VIRTIO_TRANSPORT_FEATURES, cases[i].taken);
+		assert_int_equal(f->guest.features & VIRTIO_TRANSPORT_FEATURES,
+				 cases[i].wanted & VIRTIO_TRANSPORT_FEATURES);
 	}
 }
 
@@ -298,6 +332,68 @@ static void a_device_that_never_comes_to_an_end_is_stopped(void **state)
 	assert_in_range(f->device.rounds, 16, 64);
 }
 
+static void a_reset_that_is_needed_is_seen_at_every_step(void **state)
+{
+	static const struct {
+		enum step step;
+		enum vqsim_bring_up result;
+	} cases[] = {
+		{AT_FEATURES, VQSIM_BROKEN}, {AT_SET_FEATURES, VQSIM_BROKEN},
+		{AT_START, VQSIM_BROKEN},    {AT_KICK, VQSIM_UP},
+		{AT_PROGRESS, VQSIM_UP},
+	};
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		f->device.broken_at = cases[i].step;
+		assert_int_equal(bring_up(f, 0, 0), cases[i].result);
+		if (cases[i].result == VQSIM_UP) {
+			assert_false(vqsim_guest_needs_reset(&f->guest));
+			vqsim_guest_kick(&f->guest, 2);
+			vqsim_guest_run(&f->guest, 2);
+		}
+		assert_true(vqsim_guest_needs_reset(&f->guest));
+		f->device.broken_at = NOWHERE;
+		assert_int_equal(bring_up(f, 0, 0), VQSIM_UP);
+		assert_false(vqsim_guest_needs_reset(&f->guest));
+	}
+}
+
+static void one_guest_after_the_other_drives_a_device(void **state)
+{
+	static const struct vqsim_region region = {.gpa = 0x40000, .size = 0x20000};
+	struct fixture *f = *state;
+	struct vqsim_guest_config config = {.queue_count = 2};
+	struct vqsim_memory memory;
+	struct vqsim_guest second;
+
+	assert_int_equal(bring_up(f, OPTION, 0), VQSIM_UP);
+	vqsim_guest_finish(&f->guest);
+	assert_int_equal(vqsim_memory_init(&memory, &region, 1), 0);
+	assert_int_equal(vqsim_guest_init(&second, &memory, &f->device.dev, NULL), 0);
+	f->device.guest = &second;
+
+	assert_int_equal(vqsim_guest_bring_up(&second, &config), VQSIM_UP);
+	assert_int_equal(f->device.taken, V1);
+	assert_ptr_equal(f->device.dev.memory, &memory.guest);
+	assert_int_equal(f->device.starts, QUEUES + 2);
+	vqsim_guest_finish(&second);
+	vqsim_memory_finish(&memory);
+}
+
+static void all_queues_take_turns_until_none_waits(void **state)
+{
+	struct fixture *f = *state;
+
+	bring_up(f, 0, 0);
+	f->device.waits = 3;
+	assert_int_equal(vqsim_guest_run_all(&f->guest), VIRTIO_WAITING);
+	for (unsigned i = 0; i < QUEUES; i++)
+		assert_int_equal(f->device.per_queue[i], 1);
+	vqsim_guest_settle_all(&f->guest);
+	assert_int_equal(vqsim_guest_run_all(&f->guest), VIRTIO_IDLE);
+}
+
 #define on_a_device(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -313,6 +409,9 @@ int main(void)
 		on_a_device(only_a_live_queue_is_kicked_and_run),
 		on_a_device(publishing_kicks_when_the_device_asks_for_it),
 		on_a_device(a_device_that_never_comes_to_an_end_is_stopped),
+		on_a_device(a_reset_that_is_needed_is_seen_at_every_step),
+		on_a_device(one_guest_after_the_other_drives_a_device),
+		on_a_device(all_queues_take_turns_until_none_waits),
 	};
 
 	return cmocka_run_group_tests_name("guest", tests, NULL, NULL);

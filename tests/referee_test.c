@@ -258,20 +258,26 @@ static const struct {
 	{WRONG_DATA, RULE(DATA)},
 };
 
-/* The wrong device answers a read of a block driver with the first byte of the header: zeroes. */
+/*
+ * The wrong device answers a read of a block driver with bytes that count on from the first one of
+ * the header, which is 0: as if every sector held 0 to 255 twice.
+ */
 static void block_driver_looks_at_status_and_data(void **state)
 {
+	uint8_t image[512 * WRONG_DEVICE_SECTORS];
 	struct fixture f;
 
 	(void)state;
+	for (unsigned i = 0; i < sizeof(image); i++)
+		image[i] = (uint8_t)i;
 	for (unsigned i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
 		struct vqsim_blk_request request = {.type = 0};
 		struct vqsim_disk disk;
 		struct vqsim_blk blk;
 
 		fixture_make_wrong(&f, answers[i].fault, VIRTIO_FEATURE(VIRTIO_BLK_F_FLUSH));
-		assert_int_equal(vqsim_disk_init(&disk, &f.referee, 512 * WRONG_DEVICE_SECTORS), 0);
-		vqsim_disk_know(&disk, 0, NULL, 512 * WRONG_DEVICE_SECTORS);
+		assert_int_equal(vqsim_disk_init(&disk, &f.referee, sizeof(image)), 0);
+		vqsim_disk_know(&disk, 0, image, sizeof(image));
 		vqsim_blk_init(&blk, &f.guest, &disk);
 		assert_int_equal(vqsim_blk_request_init(&blk, &request, 1024), 0);
 		request.type = VIRTIO_BLK_T_IN;
@@ -328,7 +334,7 @@ static void violations_are_printed_until_it_is_enough(void **state)
 	close(saved);
 	rewind(out);
 	assert_non_null(fgets(first, sizeof(first), out));
-	assert_string_equal(first, "violation SPLIT-DX-02: used id is the head of a chain that is "
+	assert_string_equal(first, "violation SPLIT-DX-02: used id is the name of a chain that is "
 				   "available and not yet used; queue 2, step 17: id 9\n");
 	while (fgets(line, sizeof(line), out))
 		lines++;
@@ -339,16 +345,19 @@ static void violations_are_printed_until_it_is_enough(void **state)
 	vqsim_referee_finish(&referee);
 }
 
+/* Those behind it have tests of their own: referee_packed_test, referee_life_test. */
+#define RULES_HERE (VQSIM_RULE_DURABLE + 1)
+
 static void every_rule_was_broken_by_some_test(void **state)
 {
 	(void)state;
-	for (unsigned i = 0; i < VQSIM_RULE_COUNT; i++) {
+	for (unsigned i = 0; i < RULES_HERE; i++) {
 		assert_non_null(vqsim_rules[i].clause);
 		assert_non_null(vqsim_rules[i].text);
 		if (!(rules_shown >> i & 1))
 			print_error("%s: %s\n", vqsim_rules[i].clause, vqsim_rules[i].text);
 	}
-	assert_int_equal(rules_shown, (UINT64_C(1) << VQSIM_RULE_COUNT) - 1);
+	assert_int_equal(rules_shown, (UINT64_C(1) << RULES_HERE) - 1);
 }
 
 int main(void)

@@ -23,83 +23,11 @@ static struct vring_desc *status(struct victim *v)
 	return v->desc[v->count - 1];
 }
 
-static uint16_t index_of(struct victim *v, const struct vring_desc *desc)
-{
-	return (uint16_t)(desc - v->driver->ring.desc);
-}
-
 /* next */
-
-static void header_next_is_size(struct victim *v)
-{
-	victim_set_next(header(v), v->driver->setup.size);
-}
-
-static void header_next_is_largest(struct victim *v)
-{
-	victim_set_next(header(v), 0xffff);
-}
-
-static void data_next_aliases(struct victim *v)
-{
-	victim_set_next(data(v), (uint16_t)(v->driver->setup.size + index_of(v, status(v))));
-}
-
-static void last_next_is_size(struct victim *v)
-{
-	victim_set_next(status(v), v->driver->setup.size);
-}
-
-static void last_next_unused_and_wild(struct victim *v)
-{
-	status(v)->next = htole16(0xfffe);
-}
 
 static void last_next_unused_names_the_head(struct victim *v)
 {
 	status(v)->next = htole16(v->head);
-}
-
-/* Loops */
-
-static void header_names_itself(struct victim *v)
-{
-	victim_set_len(header(v), 0);
-	victim_set_next(header(v), v->head);
-}
-
-static void status_names_itself(struct victim *v)
-{
-	victim_set_len(status(v), 0);
-	victim_set_next(status(v), index_of(v, status(v)));
-}
-
-static void status_names_itself_with_a_byte(struct victim *v)
-{
-	victim_set_next(status(v), index_of(v, status(v)));
-}
-
-static void all_empty_and_round(struct victim *v)
-{
-	for (uint16_t i = 0; i < v->count; i++) {
-		victim_set_len(v->desc[i], 0);
-		victim_drop_flags(v->desc[i], VRING_DESC_F_WRITE);
-	}
-	victim_set_next(status(v), v->head);
-}
-
-static void status_and_data_name_each_other(struct victim *v)
-{
-	if (!victim_is_in(v))
-		victim_add_flags(data(v), VRING_DESC_F_WRITE);
-	victim_set_next(status(v), index_of(v, data(v)));
-}
-
-static void huge_and_round(struct victim *v)
-{
-	victim_add_flags(data(v), VRING_DESC_F_WRITE);
-	victim_set_len(data(v), UINT32_MAX);
-	victim_set_next(data(v), index_of(v, data(v)));
 }
 
 /* Lengths of the chain */
@@ -144,34 +72,6 @@ static void empty_piece_before_and_behind(struct victim *v)
 }
 
 /* Directions */
-
-static void data_after_the_status_is_readable(struct victim *v)
-{
-	uint16_t old = index_of(v, header(v));
-
-	victim_drop_flags(status(v), VRING_DESC_F_NEXT);
-	victim_set_next(status(v), old);
-	victim_drop_flags(header(v), VRING_DESC_F_NEXT);
-	/* The chain now starts with what can be written. */
-	*victim_slot(v, 0) = htole16(index_of(v, data(v)));
-	victim_add_flags(data(v), VRING_DESC_F_WRITE);
-}
-
-static void status_is_readable(struct victim *v)
-{
-	victim_drop_flags(status(v), VRING_DESC_F_WRITE);
-}
-
-static void all_is_readable(struct victim *v)
-{
-	victim_drop_flags(data(v), VRING_DESC_F_WRITE);
-	victim_drop_flags(status(v), VRING_DESC_F_WRITE);
-}
-
-static void header_is_writable(struct victim *v)
-{
-	victim_add_flags(header(v), VRING_DESC_F_WRITE);
-}
 
 static void all_is_writable(struct victim *v)
 {
@@ -264,31 +164,7 @@ static void header_and_data_in_one(struct victim *v)
 #define INDIRECT VIRTIO_FEATURE(VIRTIO_RING_F_INDIRECT_DESC)
 
 static const struct victim_row rows[] = {
-	/* CHAIN-07: DPDK c687b0b635, next one past the table. */
-	{"next one past the table", NULL, header_next_is_size, VICTIM_MALFORMED},
-	/* CHAIN-07: DPDK c687b0b635, the largest next. */
-	{"next far past the table", NULL, header_next_is_largest, VICTIM_MALFORMED},
-	/* CHAIN-22: OpenVMM f9af2c13d, next that would be right modulo the size. */
-	{"next right modulo the size", NULL, data_next_aliases, VICTIM_MALFORMED},
-	/* CHAIN-25: CVE-2021-29631; CHAIN-26: GHSL-2021-056, GHSL-2021-057, a chain that fails to
-	 * parse after its last good descriptor. */
-	{"next of the last leaves the table", NULL, last_next_is_size, VICTIM_MALFORMED},
-	/* SPLIT-DX-06: next means nothing without NEXT. */
-	{"wild next without NEXT", NULL, last_next_unused_and_wild, VICTIM_LEGAL},
 	{"next of the head without NEXT", NULL, last_next_unused_names_the_head, VICTIM_LEGAL},
-
-	/* CHAIN-04: DPDK a436f53ebf, cc7301908c, a readable self-loop without bytes. */
-	{"empty readable descriptor names itself", NULL, header_names_itself, VICTIM_MALFORMED},
-	/* CHAIN-04: DPDK a436f53ebf, cc7301908c, a writable self-loop without bytes. */
-	{"empty writable descriptor names itself", NULL, status_names_itself, VICTIM_MALFORMED},
-	/* CHAIN-23: OpenVMM e375025c7, a cycle, then a reset. */
-	{"last descriptor names itself", NULL, status_names_itself_with_a_byte, VICTIM_MALFORMED},
-	/* CHAIN-05: DPDK 450539b47e, c7e7244b82, a loop of empty descriptors in the ring. */
-	{"loop of empty descriptors", NULL, all_empty_and_round, VICTIM_MALFORMED},
-	{"two descriptors name each other", NULL, status_and_data_name_each_other,
-	 VICTIM_MALFORMED},
-	/* CHAIN-20: rust-vmm 27740a5, a loop of the largest length. */
-	{"loop of descriptors of 4 GiB", NULL, huge_and_round, VICTIM_MALFORMED},
 
 	/* CHAIN-08: DPDK b7aabd7a87, exactly queue size descriptors. */
 	{"chain of exactly the queue size", pieces_fill_the_queue, NULL, VICTIM_LEGAL},
@@ -298,11 +174,6 @@ static const struct victim_row rows[] = {
 	{"empty descriptor amid the data", empty_piece_in_the_data, NULL, VICTIM_LEGAL},
 	{"empty descriptors first and last", empty_piece_before_and_behind, NULL, VICTIM_LEGAL},
 
-	/* CHAIN-29: cloud-hypervisor 48123669b, 521b15bda, yc-libvhost 88beae5, 5ca54bf. */
-	{"readable after writable", NULL, data_after_the_status_is_readable, VICTIM_MALFORMED},
-	{"status that only can be read", NULL, status_is_readable, VICTIM_MALFORMED},
-	{"nothing to write to", NULL, all_is_readable, VICTIM_MALFORMED},
-	{"header that can be written", NULL, header_is_writable, VICTIM_MALFORMED},
 	{"nothing to read", NULL, all_is_writable, VICTIM_REFUSED},
 	/* LEN-17: CVE-2020-14629, CVE-2025-61759, a chain too short for its answer. */
 	{"header and nothing else", NULL, only_the_header, VICTIM_MALFORMED},

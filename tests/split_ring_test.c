@@ -1,87 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The available and the used ring themselves (virtio 1.3, 2.7.6 to 2.7.10): indices,
- * heads, notifications, and where a ring may lie.
+ * The available and the used ring themselves (virtio 1.3, 2.7.6 to 2.7.10): indices and
+ * notifications. Rings that are broken are in breakage_test.c.
  */
 #include <endian.h>
 
-#include "tests/support/victim.h"
+#include "tests/support/bench.h"
 
 #define EVENT_IDX VIRTIO_FEATURE(VIRTIO_RING_F_EVENT_IDX)
 
-/* Breakages */
-
-static void index_jumps_by_more_than_size(struct victim *v)
-{
-	v->driver->avail_index = (uint16_t)(v->driver->published_index + v->driver->setup.size + 1);
-}
-
-static void index_jumps_by_32768(struct victim *v)
-{
-	v->driver->avail_index = (uint16_t)(v->driver->published_index + 0x8000);
-}
-
-static void index_goes_back(struct victim *v)
-{
-	v->driver->avail_index = (uint16_t)(v->driver->published_index - 1);
-}
-
-static void set_head(struct victim *v, uint16_t head)
-{
-	*victim_slot(v, 0) = htole16(head);
-}
-
-static void head_is_size(struct victim *v)
-{
-	set_head(v, v->driver->setup.size);
-}
-
-static void head_is_largest(struct victim *v)
-{
-	set_head(v, 0xffff);
-}
-
-static void head_right_modulo_size(struct victim *v)
-{
-	set_head(v, (uint16_t)(v->head + v->driver->setup.size));
-}
-
-static void head_twice(struct victim *v)
-{
-	*victim_slot(v, 1) = htole16(v->head);
-	v->driver->avail_index++;
-}
-
-static void head_of_a_descriptor_never_written(struct victim *v)
-{
-	set_head(v, (uint16_t)(v->driver->setup.size - 1));
-}
-
-static void more_slots_than_chains(struct victim *v)
-{
-	v->driver->avail_index = (uint16_t)(v->driver->published_index + v->driver->setup.size);
-}
-
-static void other_flags_are_set(struct victim *v)
-{
-	v->driver->ring.avail->flags = htole16(0xfffe);
-}
-
-static const struct victim_row rows[] = {
-	{"index jumps by size + 1", NULL, index_jumps_by_more_than_size, VICTIM_MALFORMED},
-	{"index jumps by 0x8000", NULL, index_jumps_by_32768, VICTIM_MALFORMED},
-	{"index goes back", NULL, index_goes_back, VICTIM_MALFORMED},
-	{"index covers slots without a chain", NULL, more_slots_than_chains, VICTIM_MALFORMED},
-	{"head is the queue size", NULL, head_is_size, VICTIM_MALFORMED},
-	{"head is 0xffff", NULL, head_is_largest, VICTIM_MALFORMED},
-	{"head right modulo the size", NULL, head_right_modulo_size, VICTIM_MALFORMED},
-	{"head twice", NULL, head_twice, VICTIM_MALFORMED},
-	{"head of an empty descriptor", NULL, head_of_a_descriptor_never_written, VICTIM_MALFORMED},
-	/* SPLIT-G-12: only bit 0 of the flags has a meaning. */
-	{"other flags in the available ring", NULL, other_flags_are_set, VICTIM_LEGAL},
-};
-
-/* Rings at work. One request in one descriptor of the ring, so that a ring can be full of them. */
+/* One request in one descriptor of the ring, so that a ring can be full of them. */
 
 struct crowd {
 	struct bench *bench;
@@ -297,11 +225,6 @@ static int teardown(void **state)
 
 int main(void)
 {
-	static const struct victim_group group = {
-		.name = "split ring, broken",
-		.rows = rows,
-		.count = COUNT_OF(rows),
-	};
 	const struct CMUnitTest null[] = {
 		EVERY_DEVICE(null_setup),
 		EVERY_DEVICE(null_plain_setup),
@@ -316,8 +239,6 @@ int main(void)
 		WITH(blk_setup, flag_is_ignored_with_event_idx),
 		WITH(blk_plain_setup, event_is_ignored_without_event_idx),
 	};
-	int failed = victim_run(&group);
-
-	failed += cmocka_run_group_tests_name("split ring, null", null, NULL, NULL);
+	int failed = cmocka_run_group_tests_name("split ring, null", null, NULL, NULL);
 	return failed + cmocka_run_group_tests_name("split ring, blk", blk, NULL, NULL);
 }

@@ -305,6 +305,21 @@ static void impossible_rings_are_refused(void **state)
 	assert_int_equal(virtio_transport_enable_queue(&d->transport, 0xffff, &possible), -EINVAL);
 }
 
+/* The features of a transport are shown, taken, and none of the device's business. */
+static void packed_ring_has_any_size_and_areas_on_4(void **state)
+{
+	const uint64_t packed = VIRTIO_FEATURE(VIRTIO_F_RING_PACKED);
+	struct virtio_queue_setup setup = {.size = 7, .desc_gpa = 16, .driver_gpa = 2};
+	struct device *d = *state;
+
+	d->transport.own_features = packed;
+	negotiate(d, V1 | packed);
+	assert_true(d->features == V1);
+	assert_int_equal(virtio_transport_enable_queue(&d->transport, 0, &setup), -EINVAL);
+	setup.driver_gpa = UINT64_MAX - 7;
+	assert_int_equal(virtio_transport_enable_queue(&d->transport, 0, &setup), 0);
+}
+
 static void queue_is_set_up_once_and_after_features_ok(void **state)
 {
 	struct device *d = *state;
@@ -464,6 +479,7 @@ int main(void)
 		TEST(features_are_fixed_from_features_ok_to_reset),
 		TEST(features_ok_needs_driver),
 		TEST(impossible_rings_are_refused),
+		TEST(packed_ring_has_any_size_and_areas_on_4),
 		TEST(queue_is_set_up_once_and_after_features_ok),
 		TEST(queue_that_is_enabled_late_starts_at_once),
 		TEST(queue_that_cannot_start_makes_the_device_need_a_reset),

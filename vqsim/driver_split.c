@@ -8,7 +8,14 @@
  *     head in flight (token set) -> slot -> ...   by slots[].next, count of them
  *
  * Every slot is on exactly one of these lists. A chain that comes back is put in
- * front of the free list in one piece, so the next one finds warm lines.
+ * front of the free list in one piece, so the next one finds warm lines; with
+ * IN_ORDER the lists are pieces of the ring as it lies (2.7.5.2).
+ *
+ * IN_ORDER: a used entry stands for all chains up to the one it names, and the
+ * used index grows by their number; the slots in between are not written (2.7.9).
+ *
+ * vqsim_driver_add and vqsim_driver_reap stand here and not in driver.c: one call less
+ * for each request.
  *
  * Barriers: the release store of avail->idx pairs with the device's acquire load
  * (2.7.13.3.1); the acquire load of used->idx pairs with the device's release
@@ -19,26 +26,15 @@
  *     reap:    store used_event  | load used->idx                    (2.7.14)
  */
 #include <endian.h>
-#include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "driver.h"
-#include "misuse_internal.h"
-
-/* Missing from older linux/virtio_config.h. */
-#define F_NOTIFICATION_DATA 38
+#include "driver_internal.h"
 
 /* As far as an index can be from the present one: a full ring does not reach it. */
 #define EVENT_NEVER 0x8000u
 
 /* next of the last direct descriptor of a chain: a device that follows it is found out. */
 #define NEXT_JUNK 0xffffu
-
-static bool has_event_idx(const struct vqsim_driver *driver)
-{
-	return driver->features & VIRTIO_FEATURE(VIRTIO_RING_F_EVENT_IDX);
-}
 
 static uint16_t used_index_load(const struct vqsim_driver *driver)
 {
@@ -54,50 +50,25 @@ static void used_event_store(struct vqsim_driver *driver)
 }
 
 /* vqsim_memory_alloc returns the parts zeroed: the flags start at 0 (2.7.10.1). */
-static void ring_init(struct vqsim_driver *driver, uint16_t size)
+void driver_split_init(struct vqsim_driver *driver)
 {
 	struct vqsim_memory *memory = driver->memory;
 	struct virtio_queue_setup *setup = &driver->setup;
 	struct vqsim_split_ring *ring = &driver->ring;
+	uint16_t size = setup->size;
 	uint64_t desc_size = sizeof(struct vring_desc) * (uint64_t)size;
 	uint64_t avail_size = 6 + 2 * (uint64_t)size;
 	uint64_t used_size = 6 + 8 * (uint64_t)size;
 
-	setup->size = size;
 	setup->desc_gpa = vqsim_memory_alloc(memory, desc_size, 16);
 	setup->driver_gpa = vqsim_memory_alloc(memory, avail_size, 2);
 	setup->device_gpa = vqsim_memory_alloc(memory, used_size, 4);
-	setup->resume = (struct virtio_queue_state)VIRTIO_QUEUE_STATE_FRESH;
 
 	ring->desc = vqsim_memory_at(memory, setup->desc_gpa, desc_size);
 	ring->avail = vqsim_memory_at(memory, setup->driver_gpa, avail_size);
 	ring->used = vqsim_memory_at(memory, setup->device_gpa, used_size);
 	ring->used_event = &ring->avail->ring[size];
 	ring->avail_event = (__virtio16 *)&ring->used->ring[size];
-}
-
-int vqsim_driver_init(struct vqsim_driver *driver, struct vqsim_memory *memory, uint16_t size,
-		      uint64_t features)
-{
-	memset(driver, 0, sizeof(*driver));
-	if (size == 0 || (size & (size - 1)) != 0)
-		return -EINVAL;
-	driver->slots = calloc(size, sizeof(*driver->slots));
-	if (!driver->slots)
-		return -ENOMEM;
-	driver->memory = memory;
-	driver->features = features;
-	ring_init(driver, size);
-	for (unsigned i = 0; i + 1 < size; i++)
-		driver->slots[i].next = (uint16_t)(i + 1);
-	driver->free_count = size;
-	return 0;
-}
-
-void vqsim_driver_finish(struct vqsim_driver *driver)
-{
-	free(driver->slots);
-	driver->slots = NULL;
 }
 
 /* Field by field, as drivers do: a compiler that may packs them into a vector first. */
@@ -181,16 +152,14 @@ static int add_indirect(struct vqsim_driver *driver, const struct vqsim_chain *c
 static __attribute__((noinline)) int add_unusual(struct vqsim_driver *driver,
 						 const struct vqsim_chain *chain, void *token)
 {
-	if (chain->count == 0 || chain->direct > chain->count)
-		vqsim_misuse("vqsim_driver_add", "%u of %u elements outside a table", chain->direct,
-			     chain->count);
-	if (!token)
-		vqsim_misuse("vqsim_driver_add", "no token");
+	driver_check_chain(driver, chain, token);
 	return add_indirect(driver, chain, token);
 }
 
 int vqsim_driver_add(struct vqsim_driver *driver, const struct vqsim_chain *chain, void *token)
 {
+	if (__builtin_expect(driver->is_packed, 0))
+		return driver_packed_add(driver, chain, token);
 	if (chain->direct != chain->count || chain->count == 0 || !token)
 		return add_unusual(driver, chain, token);
 	if (chain->count > driver->free_count)
@@ -202,7 +171,7 @@ static bool kick_wanted(const struct vqsim_driver *driver)
 {
 	uint16_t event, added, passed;
 
-	if (!has_event_idx(driver)) {
+	if (!driver_has_event_idx(driver)) {
 		uint16_t flags = __atomic_load_n(&driver->ring.used->flags, __ATOMIC_RELAXED);
 
 		return !(le16toh(flags) & VRING_USED_F_NO_NOTIFY);
@@ -213,7 +182,7 @@ static bool kick_wanted(const struct vqsim_driver *driver)
 	return passed < added;
 }
 
-bool vqsim_driver_publish(struct vqsim_driver *driver)
+bool driver_split_publish(struct vqsim_driver *driver)
 {
 	bool wanted;
 
@@ -227,12 +196,16 @@ bool vqsim_driver_publish(struct vqsim_driver *driver)
 	return wanted;
 }
 
-static inline void chain_free(struct vqsim_driver *driver, uint16_t head)
+static inline void chain_free(struct vqsim_driver *driver, uint16_t head, bool in_order)
 {
 	struct vqsim_driver_slot *slot = &driver->slots[head];
 
-	driver->slots[slot->last].next = driver->free_head;
-	driver->free_head = head;
+	if (in_order) {
+		driver->oldest = driver_after(driver, head);
+	} else {
+		driver->slots[slot->last].next = driver->free_head;
+		driver->free_head = head;
+	}
 	driver->free_count += slot->count;
 	driver->in_flight--;
 	slot->token = NULL;
@@ -244,21 +217,61 @@ static inline void chain_free(struct vqsim_driver *driver, uint16_t head)
  */
 static inline void used_event_follow(struct vqsim_driver *driver, uint16_t seen)
 {
-	if (!has_event_idx(driver))
+	if (!driver_has_event_idx(driver))
 		return;
 	used_event_store(driver);
 	if (driver->used_index == seen && driver->notify == VQSIM_NOTIFY_ALWAYS)
 		__atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 
+/* The oldest chain of a batch. */
+static enum vqsim_reap reap_batched(struct vqsim_driver *driver, struct vqsim_used *used)
+{
+	driver->used_index = (uint16_t)(driver->used_index + 1);
+	used_event_follow(driver, used_index_load(driver));
+	used->head = (uint16_t)driver->oldest;
+	used->token = driver->slots[used->head].token;
+	used->batched = --driver->batch_left > 0;
+	used->len = used->batched ? 0 : driver->batch_len;
+	chain_free(driver, used->head, true);
+	return VQSIM_REAP_USED;
+}
+
+/* The entry at the used index, up to the one that seen stands behind. */
+static __attribute__((noinline)) enum vqsim_reap
+reap_in_order(struct vqsim_driver *driver, struct vqsim_used *used, uint16_t seen)
+{
+	const struct vring_used_elem *entry =
+		&driver->ring.used->ring[driver->used_index & (driver->setup.size - 1u)];
+	uint32_t id;
+
+	if (driver->batch_left == 0) {
+		id = le32toh(__atomic_load_n(&entry->id, __ATOMIC_RELAXED));
+		if (id < driver->setup.size && driver->slots[id].token)
+			driver->batch_left =
+				driver_batch(driver, id, (uint16_t)(seen - driver->used_index));
+		driver->batch_len = le32toh(entry->len);
+	}
+	if (driver->batch_left > 0)
+		return reap_batched(driver, used);
+	driver->used_index = (uint16_t)(driver->used_index + 1);
+	used_event_follow(driver, seen);
+	return VQSIM_REAP_BOGUS;
+}
+
 enum vqsim_reap vqsim_driver_reap(struct vqsim_driver *driver, struct vqsim_used *used)
 {
 	const struct vring_used_elem *entry;
-	uint16_t seen = used_index_load(driver);
+	uint16_t seen;
 	uint32_t id;
 
+	if (__builtin_expect(driver->is_packed, 0))
+		return driver_packed_reap(driver, used);
+	seen = used_index_load(driver);
 	if (seen == driver->used_index)
 		return VQSIM_REAP_NOTHING;
+	if (__builtin_expect(driver->in_order, 0))
+		return reap_in_order(driver, used, seen);
 	entry = &driver->ring.used->ring[driver->used_index & (driver->setup.size - 1u)];
 	id = le32toh(__atomic_load_n(&entry->id, __ATOMIC_RELAXED));
 	driver->used_index = (uint16_t)(driver->used_index + 1);
@@ -268,28 +281,23 @@ enum vqsim_reap vqsim_driver_reap(struct vqsim_driver *driver, struct vqsim_used
 	used->token = driver->slots[id].token;
 	used->head = (uint16_t)id;
 	used->len = le32toh(entry->len);
-	chain_free(driver, (uint16_t)id);
+	used->batched = false;
+	chain_free(driver, (uint16_t)id, false);
 	return VQSIM_REAP_USED;
 }
 
-bool vqsim_driver_set_notify(struct vqsim_driver *driver, enum vqsim_notify notify)
+bool driver_split_has_used(const struct vqsim_driver *driver)
 {
-	uint16_t flags = notify == VQSIM_NOTIFY_NEVER ? VRING_AVAIL_F_NO_INTERRUPT : 0;
-
-	driver->notify = notify;
-	/* With EVENT_IDX the flags stay 0 (2.7.7.1). */
-	if (has_event_idx(driver))
-		used_event_store(driver);
-	else
-		__atomic_store_n(&driver->ring.avail->flags, htole16(flags), __ATOMIC_RELAXED);
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	return used_index_load(driver) != driver->used_index;
 }
 
-uint32_t vqsim_driver_kick_data(const struct vqsim_driver *driver, uint16_t queue)
+void driver_split_show_notify(struct vqsim_driver *driver)
 {
-	/* next_off and next_wrap of a split ring are the two parts of avail->idx (2.9). */
-	if (driver->features & VIRTIO_FEATURE(F_NOTIFICATION_DATA))
-		return queue | (uint32_t)driver->published_index << 16;
-	return queue;
+	uint16_t flags = driver->notify == VQSIM_NOTIFY_NEVER ? VRING_AVAIL_F_NO_INTERRUPT : 0;
+
+	/* With EVENT_IDX the flags stay 0 (2.7.7.1). */
+	if (driver_has_event_idx(driver))
+		used_event_store(driver);
+	else
+		__atomic_store_n(&driver->ring.avail->flags, htole16(flags), __ATOMIC_RELAXED);
 }

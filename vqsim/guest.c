@@ -1,24 +1,25 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Invariant: queue_count > 0 if and only if the queues are set up and the referee
- * was told of them; guest->mark is then where the memory stood before.
+ * was told of them; guest->mark is then where the memory stood before. A queue without slots is
+ * one of them that was reset.
  */
-#include <endian.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "guest.h"
 #include "misuse_internal.h"
+#include "referee/lifecycle.h"
 
 /*
- * Features of the ring and the transport that this driver cannot obey: it never
- * takes them, whatever the test asks for (2.2.1). 37, 39 and 41 are SR_IOV,
- * NOTIF_CONFIG_DATA and ADMIN_VQ, which belong to PCI.
+ * What this driver never takes, whatever the test asks for (2.2.1): SR_IOV,
+ * NOTIF_CONFIG_DATA and ADMIN_VQ.
  */
-#define FEATURES_BEYOND_US                                                          \
-	(VIRTIO_FEATURE(VIRTIO_F_RING_PACKED) | VIRTIO_FEATURE(VIRTIO_F_IN_ORDER) | \
-	 VIRTIO_FEATURE(37) | VIRTIO_FEATURE(39) | VIRTIO_FEATURE(41))
+#define FEATURES_BEYOND_US (VIRTIO_FEATURE(37) | VIRTIO_FEATURE(39) | VIRTIO_FEATURE(41))
+
+/* What the ring of a reset queue is filled with: a device that goes on reading is led astray. */
+#define POISON 0xa5
 
 /* Calls of progress beyond one for each chain before a run is called endless. */
 #define RUN_CALLS_SPARE 16u
@@ -26,12 +27,23 @@
 /* An asynchronous device that needs more rounds than this never comes to an end. */
 #define SETTLE_ROUNDS_MAX 1000000u
 
-static struct vqsim_driver *driver_at(struct vqsim_guest *guest, uint16_t queue,
-				      const char *function)
+static struct vqsim_driver *queue_at(struct vqsim_guest *guest, uint16_t queue,
+				     const char *function)
 {
 	if (queue >= guest->queue_count)
 		vqsim_misuse(function, "queue %u of %u is not set up", queue, guest->queue_count);
 	return &guest->queues[queue];
+}
+
+/* The driver of a queue that is in use. */
+static struct vqsim_driver *driver_at(struct vqsim_guest *guest, uint16_t queue,
+				      const char *function)
+{
+	struct vqsim_driver *driver = queue_at(guest, queue, function);
+
+	if (!driver->slots)
+		vqsim_misuse(function, "queue %u was reset and is not enabled", queue);
+	return driver;
 }
 
 int vqsim_guest_init(struct vqsim_guest *guest, struct vqsim_memory *memory,
@@ -90,13 +102,26 @@ static void disturb_dead_queues(struct vqsim_guest *guest)
 	}
 }
 
+/* The memory of queues that were reset is about to be used for something else. */
+static void check_reset_queues(struct vqsim_guest *guest)
+{
+	for (uint16_t i = 0; guest->referee && i < guest->queue_count; i++)
+		if (vqsim_guest_queue_is_reset(guest, i))
+			vqsim_referee_queue_after_reset(guest->referee, i,
+							guest->link.queues[i].notifications);
+}
+
 /*
  * The referee looks right here and not at the next set-up: the memory of the
  * rings is given back, and the test may use it for something else.
  */
 void vqsim_guest_reset(struct vqsim_guest *guest)
 {
+	check_reset_queues(guest);
 	vqsim_link_reset(&guest->link);
+	if (guest->referee)
+		vqsim_referee_status_written(guest->referee, 0,
+					     virtio_transport_status(&guest->link.transport));
 	guest->features = 0;
 	if (guest->queue_count == 0)
 		return;
@@ -111,8 +136,12 @@ void vqsim_guest_reset(struct vqsim_guest *guest)
 static void status_add(struct vqsim_guest *guest, uint8_t bit)
 {
 	struct virtio_transport *transport = &guest->link.transport;
+	uint8_t written = virtio_transport_status(transport) | bit;
 
-	virtio_transport_write_status(transport, virtio_transport_status(transport) | bit);
+	virtio_transport_write_status(transport, written);
+	if (guest->referee)
+		vqsim_referee_status_written(guest->referee, written,
+					     virtio_transport_status(transport));
 }
 
 static bool status_has(const struct vqsim_guest *guest, uint8_t bit)
@@ -120,38 +149,61 @@ static bool status_has(const struct vqsim_guest *guest, uint8_t bit)
 	return virtio_transport_status(&guest->link.transport) & bit;
 }
 
+/* Give the device up before DRIVER_OK. */
+static enum vqsim_bring_up fail(struct vqsim_guest *guest, enum vqsim_bring_up why)
+{
+	status_add(guest, VIRTIO_CONFIG_S_FAILED);
+	return vqsim_guest_needs_reset(guest) ? VQSIM_BROKEN : why;
+}
+
+/* Write the features and FEATURES_OK, which may stay clear. */
+static void features_write(struct vqsim_guest *guest, uint64_t features)
+{
+	if (virtio_transport_set_features(&guest->link.transport, features))
+		return;
+	status_add(guest, VIRTIO_CONFIG_S_FEATURES_OK);
+	if (guest->referee)
+		vqsim_referee_features_written(guest->referee, features,
+					       status_has(guest, VIRTIO_CONFIG_S_FEATURES_OK));
+}
+
 enum vqsim_bring_up vqsim_guest_negotiate(struct vqsim_guest *guest, uint64_t features)
 {
-	struct virtio_transport *transport = &guest->link.transport;
 	uint64_t wanted = (features & ~FEATURES_BEYOND_US) | VIRTIO_FEATURE(VIRTIO_F_VERSION_1);
-	uint64_t taken;
+	uint64_t offer, taken;
 
 	vqsim_guest_reset(guest);
 	status_add(guest, VIRTIO_CONFIG_S_ACKNOWLEDGE);
 	status_add(guest, VIRTIO_CONFIG_S_DRIVER);
-	taken = wanted & virtio_transport_features(transport);
-	if (taken & VIRTIO_FEATURE(VIRTIO_F_VERSION_1) &&
-	    virtio_transport_set_features(transport, taken) == 0)
-		status_add(guest, VIRTIO_CONFIG_S_FEATURES_OK);
-	if (!status_has(guest, VIRTIO_CONFIG_S_FEATURES_OK)) {
-		status_add(guest, VIRTIO_CONFIG_S_FAILED);
-		return VQSIM_REFUSED_FEATURES;
-	}
+	offer = virtio_transport_features(&guest->link.transport);
+	if (guest->referee)
+		vqsim_referee_offered(guest->referee, offer);
+	taken = wanted & offer;
+	if (taken & VIRTIO_FEATURE(VIRTIO_F_VERSION_1))
+		features_write(guest, taken);
+	if (!status_has(guest, VIRTIO_CONFIG_S_FEATURES_OK) || vqsim_guest_needs_reset(guest))
+		return fail(guest, VQSIM_REFUSED_FEATURES);
 	guest->features = taken;
 	return VQSIM_UP;
 }
 
-static int queue_set_up(struct vqsim_guest *guest, uint16_t index, uint16_t size)
+/* The driver's part of a queue. size 0: the device's maximum. */
+static int queue_init(struct vqsim_guest *guest, uint16_t index, uint16_t size)
 {
-	struct virtio_transport *transport = &guest->link.transport;
 	struct virtio_device *device = guest->link.device;
-	struct vqsim_driver *driver = &guest->queues[index];
-	int error;
 
 	if (size == 0)
 		size = device->ops->queue_size_max(device, index);
-	error = vqsim_driver_init(driver, guest->memory, size, guest->features);
-	return error ? error : virtio_transport_enable_queue(transport, index, &driver->setup);
+	return vqsim_driver_init(&guest->queues[index], guest->memory, size, guest->features);
+}
+
+static int queue_set_up(struct vqsim_guest *guest, uint16_t index, uint16_t size)
+{
+	int error = queue_init(guest, index, size);
+
+	return error ? error
+		     : virtio_transport_enable_queue(&guest->link.transport, index,
+						     &guest->queues[index].setup);
 }
 
 static int tell_set_up(struct vqsim_guest *guest, uint16_t count)
@@ -197,10 +249,8 @@ enum vqsim_bring_up vqsim_guest_go(struct vqsim_guest *guest,
 		vqsim_misuse(__func__, "%u queues of a device that has %u", count, has);
 	if (guest->queue_count > 0)
 		vqsim_misuse(__func__, "the queues are set up already");
-	if (queues_set_up(guest, count, config->queue_size)) {
-		status_add(guest, VIRTIO_CONFIG_S_FAILED);
-		return VQSIM_REFUSED_QUEUE;
-	}
+	if (queues_set_up(guest, count, config->queue_size))
+		return fail(guest, VQSIM_REFUSED_QUEUE);
 	for (uint16_t i = 0; guest->referee && i < count; i++)
 		vqsim_referee_before_driver_ok(guest->referee, i,
 					       guest->link.queues[i].notifications);
@@ -214,6 +264,64 @@ enum vqsim_bring_up vqsim_guest_bring_up(struct vqsim_guest *guest,
 	enum vqsim_bring_up result = vqsim_guest_negotiate(guest, config->features);
 
 	return result == VQSIM_UP ? vqsim_guest_go(guest, config) : result;
+}
+
+static void poison_part(struct vqsim_guest *guest, uint64_t gpa, uint64_t size)
+{
+	memset(vqsim_memory_at(guest->memory, gpa, size), POISON, size);
+}
+
+static void poison(struct vqsim_guest *guest, const struct vqsim_driver *driver)
+{
+	const struct virtio_queue_setup *s = &driver->setup;
+	uint64_t size = s->size;
+
+	poison_part(guest, s->desc_gpa, 16 * size);
+	poison_part(guest, s->driver_gpa, driver->is_packed ? 4 : 6 + 2 * size);
+	poison_part(guest, s->device_gpa, driver->is_packed ? 4 : 6 + 8 * size);
+}
+
+void vqsim_guest_queue_reset(struct vqsim_guest *guest, uint16_t queue)
+{
+	struct vqsim_driver *driver = driver_at(guest, queue, __func__);
+	int error = vqsim_link_reset_queue(&guest->link, queue);
+
+	if (error)
+		vqsim_misuse(__func__, "queue %u cannot be reset: %s", queue, strerror(-error));
+	poison(guest, driver);
+	if (guest->referee)
+		vqsim_referee_queue_was_reset(guest->referee, queue,
+					      guest->link.queues[queue].notifications);
+	vqsim_driver_finish(driver);
+}
+
+bool vqsim_guest_queue_is_reset(const struct vqsim_guest *guest, uint16_t queue)
+{
+	return queue < guest->queue_count && !guest->queues[queue].slots;
+}
+
+enum vqsim_bring_up vqsim_guest_queue_enable(struct vqsim_guest *guest, uint16_t queue,
+					     uint16_t size)
+{
+	struct vqsim_driver *driver = queue_at(guest, queue, __func__);
+	int error;
+
+	if (driver->slots)
+		vqsim_misuse(__func__, "queue %u is enabled", queue);
+	if (guest->referee)
+		vqsim_referee_queue_after_reset(guest->referee, queue,
+						guest->link.queues[queue].notifications);
+	error = queue_init(guest, queue, size);
+	if (!error && guest->referee)
+		error = vqsim_referee_queue_set_up(guest->referee, queue, &driver->setup);
+	if (!error)
+		error = virtio_transport_enable_queue(&guest->link.transport, queue,
+						      &driver->setup);
+	if (error)
+		vqsim_driver_finish(driver);
+	if (vqsim_guest_needs_reset(guest))
+		return VQSIM_BROKEN;
+	return error ? VQSIM_REFUSED_QUEUE : VQSIM_UP;
 }
 
 int vqsim_guest_add(struct vqsim_guest *guest, uint16_t queue, const struct vqsim_chain *chain,
@@ -235,14 +343,14 @@ bool vqsim_guest_publish(struct vqsim_guest *guest, uint16_t queue)
 
 void vqsim_guest_kick(struct vqsim_guest *guest, uint16_t queue)
 {
-	struct vqsim_driver *driver = driver_at(guest, queue, __func__);
+	struct vqsim_driver *driver = queue_at(guest, queue, __func__);
 
 	vqsim_link_kick(&guest->link, queue, vqsim_driver_kick_data(driver, queue));
 }
 
 enum virtio_progress vqsim_guest_run(struct vqsim_guest *guest, uint16_t queue)
 {
-	struct vqsim_driver *driver = driver_at(guest, queue, __func__);
+	struct vqsim_driver *driver = queue_at(guest, queue, __func__);
 	struct vqsim_link *link = &guest->link;
 	enum virtio_progress progress;
 
@@ -266,17 +374,28 @@ void vqsim_guest_settle(struct vqsim_guest *guest, uint16_t queue)
 	}
 }
 
-static bool has_used(const struct vqsim_driver *driver)
+enum virtio_progress vqsim_guest_run_all(struct vqsim_guest *guest)
 {
-	return le16toh(__atomic_load_n(&driver->ring.used->idx, __ATOMIC_ACQUIRE)) !=
-	       driver->used_index;
+	enum virtio_progress all = VIRTIO_IDLE;
+
+	for (uint16_t i = 0; i < guest->queue_count; i++)
+		if (vqsim_guest_run(guest, i) == VIRTIO_WAITING)
+			all = VIRTIO_WAITING;
+	return all;
+}
+
+void vqsim_guest_settle_all(struct vqsim_guest *guest)
+{
+	while (vqsim_guest_run_all(guest) == VIRTIO_WAITING)
+		for (uint16_t queue = 0; queue < guest->queue_count; queue++)
+			vqsim_guest_settle(guest, queue);
 }
 
 enum vqsim_reap vqsim_guest_reap(struct vqsim_guest *guest, uint16_t queue, struct vqsim_used *used)
 {
 	struct vqsim_driver *driver = driver_at(guest, queue, __func__);
 
-	if (guest->referee && has_used(driver))
+	if (guest->referee && vqsim_driver_has_used(driver))
 		vqsim_referee_reaped(guest->referee, queue);
 	return vqsim_driver_reap(driver, used);
 }

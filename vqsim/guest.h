@@ -11,6 +11,9 @@
  *     vqsim_guest_run(guest, queue);                    let the device work
  *     vqsim_guest_reap(guest, queue, &used);            take what came back
  *
+ * The device outlives its guests: after vqsim_guest_finish another one, in the same
+ * memory or not, may take it over.
+ *
  * Threads: one.
  */
 #ifndef VQSIM_GUEST_H
@@ -28,9 +31,21 @@
 extern "C" {
 #endif
 
+/*
+ * For a test that writes to split rings by itself: all that a device may offer but the
+ * bits that make its rings something else.
+ */
+#define VQSIM_FEATURES_SPLIT \
+	(~(VIRTIO_FEATURE(VIRTIO_F_RING_PACKED) | VIRTIO_FEATURE(VIRTIO_F_IN_ORDER)))
+
 /* What to ask a device for. */
 struct vqsim_guest_config {
-	uint64_t features;    /* taken if offered; VERSION_1 is always taken */
+	/*
+	 * Taken if offered, RING_PACKED and IN_ORDER like any other: a 0 is a split ring.
+	 * VERSION_1 is always taken; SR_IOV, NOTIF_CONFIG_DATA and ADMIN_VQ, which belong to PCI,
+	 * never are.
+	 */
+	uint64_t features;
 	uint16_t queue_count; /* 0: all the device has */
 	uint16_t queue_size;  /* 0: the device's maximum */
 };
@@ -39,7 +54,7 @@ enum vqsim_bring_up {
 	VQSIM_UP = 0,
 	VQSIM_REFUSED_FEATURES, /* FEATURES_OK did not stick; FAILED was written */
 	VQSIM_REFUSED_QUEUE,    /* a queue could not be enabled; FAILED was written */
-	VQSIM_BROKEN,           /* DRIVER_OK was answered by DEVICE_NEEDS_RESET */
+	VQSIM_BROKEN,           /* the device asked for a reset before it was up */
 };
 
 struct vqsim_guest {
@@ -79,6 +94,27 @@ enum vqsim_bring_up vqsim_guest_go(struct vqsim_guest *guest,
  */
 void vqsim_guest_reset(struct vqsim_guest *guest);
 
+/*
+ * Reset one queue (2.6.1), whatever is in flight on it, and wait until the device has
+ * confirmed that. RING_RESET must be negotiated; anything else is misuse, and so is adding to
+ * the queue, publishing or reaping until it is enabled again. It may be kicked and run,
+ * which does nothing. Its chains do not come back: their tokens are forgotten. The old ring
+ * is overwritten with 0xa5.
+ */
+void vqsim_guest_queue_reset(struct vqsim_guest *guest, uint16_t queue);
+
+/*
+ * Enable a queue that was reset, with a ring of size (0: the device's maximum) in other memory;
+ * each time takes more of it, until the device is reset. The format stays what was negotiated.
+ * Returns VQSIM_UP; VQSIM_REFUSED_QUEUE: the size cannot be, the queue stays as it was;
+ * VQSIM_BROKEN: the device needs a reset.
+ */
+enum vqsim_bring_up vqsim_guest_queue_enable(struct vqsim_guest *guest, uint16_t queue,
+					     uint16_t size);
+
+/* Whether vqsim_guest_queue_reset was called, and vqsim_guest_queue_enable was not. */
+bool vqsim_guest_queue_is_reset(const struct vqsim_guest *guest, uint16_t queue);
+
 /* Add a chain; see vqsim_driver_add. */
 int vqsim_guest_add(struct vqsim_guest *guest, uint16_t queue, const struct vqsim_chain *chain,
 		    void *token);
@@ -98,7 +134,14 @@ enum virtio_progress vqsim_guest_run(struct vqsim_guest *guest, uint16_t queue);
 /* Run and wait until the queue is idle (asynchronous devices). */
 void vqsim_guest_settle(struct vqsim_guest *guest, uint16_t queue);
 
-/* Take one used entry; see vqsim_driver_reap. */
+/*
+ * All queues in turn, round after round, until none has anything to do.
+ * vqsim_guest_run_all makes one round and returns VIRTIO_WAITING if one of them waits.
+ */
+enum virtio_progress vqsim_guest_run_all(struct vqsim_guest *guest);
+void vqsim_guest_settle_all(struct vqsim_guest *guest);
+
+/* Take one used chain; see vqsim_driver_reap. */
 enum vqsim_reap vqsim_guest_reap(struct vqsim_guest *guest, uint16_t queue,
 				 struct vqsim_used *used);
 

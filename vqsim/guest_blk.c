@@ -20,6 +20,7 @@
 
 #include "guest_blk.h"
 #include "misuse_internal.h"
+#include "referee/lifecycle.h"
 
 #define HEADER_SIZE  16u
 #define SEGMENT_SIZE 16u
@@ -30,8 +31,6 @@
 
 /* Segments that the model follows one by one. */
 #define SEGMENTS_MODELLED 32u
-
-#define PREFILL 0xa5
 
 /* How far from the end of what was claimed or exposed untouched bytes are looked for. */
 #define PROBE_SIZE 16u
@@ -85,6 +84,14 @@ void vqsim_blk_init(struct vqsim_blk *blk, struct vqsim_guest *guest, struct vqs
 	vqsim_blk_reread(blk);
 }
 
+static void tell_capacity(const struct vqsim_blk *blk, uint32_t offset, uint32_t generation)
+{
+	uint64_t capacity = htole64(blk->capacity);
+
+	vqsim_referee_config_read(blk->guest->referee, offset, &capacity, sizeof(capacity),
+				  generation, blk->guest->link.config_notifications);
+}
+
 void vqsim_blk_reread(struct vqsim_blk *blk)
 {
 	struct virtio_transport *transport = &blk->guest->link.transport;
@@ -100,6 +107,8 @@ void vqsim_blk_reread(struct vqsim_blk *blk)
 	} while (before != virtio_transport_config_generation(transport) &&
 		 ++tries < CONFIG_TRIES_MAX);
 	blk->capacity = (uint64_t)le32toh(high) << 32 | le32toh(low);
+	if (blk->guest->referee && tries < CONFIG_TRIES_MAX)
+		tell_capacity(blk, offset, before);
 }
 
 int vqsim_blk_set_writeback(struct vqsim_blk *blk, bool writeback)
@@ -215,14 +224,15 @@ static uint64_t hash(const uint8_t *data, uint32_t size)
 	return sum;
 }
 
-static void buffers_prepare(struct vqsim_blk_request *request, bool watched)
+/* referee may be NULL. */
+static void buffers_prepare(struct vqsim_blk_request *request, const struct vqsim_referee *referee)
 {
 	struct virtio_blk_outhdr header = header_of(request);
 	uint32_t status_at = writable_data(request);
 
 	memcpy(request->out_data - HEADER_SIZE, &header, HEADER_SIZE);
-	if (watched) {
-		memset(request->in_data, PREFILL, status_at + 1 + slack_size(request));
+	if (referee) {
+		memset(request->in_data, referee->prefill, status_at + 1 + slack_size(request));
 		request->out_hash = hash(request->out_data, readable_data(request));
 	}
 	request->in_data[status_at] = VQSIM_BLK_STATUS_UNSET;
@@ -251,15 +261,17 @@ static unsigned elements_cut(struct vqsim_blk_request *request)
 				       cut_count);
 }
 
-static struct vqsim_chain chain_of(struct vqsim_blk_request *request)
+static struct vqsim_chain chain_of(const struct vqsim_blk *blk, struct vqsim_blk_request *request)
 {
+	bool packed = blk->guest->features & VIRTIO_FEATURE(VIRTIO_F_RING_PACKED);
 	uint16_t count = (uint16_t)elements_cut(request);
-	bool indirect = request->indirect && request->table_gpa && request->direct < count;
+	uint16_t direct = packed ? 0 : request->direct;
+	bool indirect = request->indirect && request->table_gpa && direct < count;
 
 	return (struct vqsim_chain){
 		.elements = request->elements,
 		.count = count,
-		.direct = indirect ? request->direct : count,
+		.direct = indirect ? direct : count,
 		.table_gpa = request->table_gpa,
 	};
 }
@@ -348,7 +360,7 @@ int vqsim_blk_submit(struct vqsim_blk *blk, uint16_t queue, struct vqsim_blk_req
 	if (request->data_size > request->data_room)
 		vqsim_misuse(__func__, "%" PRIu32 " bytes of data, but room for %" PRIu32,
 			     request->data_size, request->data_room);
-	chain = chain_of(request);
+	chain = chain_of(blk, request);
 	buffers_prepare(request, blk->guest->referee);
 	head = vqsim_guest_add(blk->guest, queue, &chain, request);
 	if (head < 0)
@@ -361,10 +373,10 @@ int vqsim_blk_submit(struct vqsim_blk *blk, uint16_t queue, struct vqsim_blk_req
 	return head;
 }
 
-static bool is_prefill(const uint8_t *data, uint32_t size)
+static bool is_prefill(const struct vqsim_referee *referee, const uint8_t *data, uint32_t size)
 {
 	for (uint32_t i = 0; i < size; i++)
-		if (data[i] != PREFILL)
+		if (data[i] != referee->prefill)
 			return false;
 	return true;
 }
@@ -400,7 +412,7 @@ static void check_len_failed(const struct vqsim_blk_request *request, struct vqs
 	uint32_t claimed = request->used_len < data ? request->used_len : data;
 	uint32_t probe = claimed < PROBE_SIZE ? claimed : PROBE_SIZE;
 
-	if (probe && is_prefill(request->in_data + claimed - probe, probe))
+	if (probe && is_prefill(referee, request->in_data + claimed - probe, probe))
 		vqsim_referee_violation(referee, VQSIM_RULE_USED_LEN, request->queue,
 					"status %u with length %" PRIu32 ", but byte %" PRIu32
 					" was not written",
@@ -443,7 +455,7 @@ static void check_footprint(const struct vqsim_blk_request *request, struct vqsi
 
 	check_piece(request, referee, request->out_gpa, (uint64_t)HEADER_SIZE + request->data_room);
 	check_piece(request, referee, request->in_gpa, (uint64_t)request->data_room + 1);
-	if (!is_prefill(request->in_data + end, slack_size(request)))
+	if (!is_prefill(referee, request->in_data + end, slack_size(request)))
 		vqsim_referee_violation(referee, VQSIM_RULE_FOOTPRINT, request->queue,
 					"bytes were written behind the status at 0x%" PRIx64,
 					request->in_gpa + end - 1);

@@ -52,6 +52,7 @@ int vqsim_link_init(struct vqsim_link *link, struct virtio_device *device,
 	error = virtio_transport_init(&link->transport, device, 0, 0);
 	if (error)
 		return error;
+	link->transport.own_features = VIRTIO_TRANSPORT_FEATURES;
 	link->queues = calloc(link->transport.queue_count, sizeof(*link->queues));
 	if (!link->queues) {
 		virtio_transport_finish(&link->transport);
@@ -106,6 +107,21 @@ int vqsim_link_wait(struct vqsim_link *link, uint16_t queue)
 		if (errno != EINTR)
 			return -errno;
 	return 0;
+}
+
+int vqsim_link_reset_queue(struct vqsim_link *link, uint16_t queue)
+{
+	int result = virtio_transport_reset_queue(&link->transport, queue);
+
+	for (unsigned i = 0; result == VIRTIO_PENDING; i++) {
+		if (i == RESET_ROUNDS_MAX)
+			vqsim_misuse(__func__, "queue %u of %s is not reset after %u rounds", queue,
+				     link->device->ops->name, i);
+		if (vqsim_link_run(link, queue, 1) == VIRTIO_WAITING)
+			vqsim_link_wait(link, queue);
+		result = virtio_transport_reset_queue(&link->transport, queue);
+	}
+	return result;
 }
 
 /* One call of progress for every live queue; waits on one that says it has to. */

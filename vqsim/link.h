@@ -33,7 +33,7 @@ struct vqsim_link {
 	uint32_t budget; /* chains a call of progress may handle, default 256 */
 };
 
-/* Connect device with memory. Returns 0 or -ENOMEM. */
+/* Connect device with memory; VIRTIO_TRANSPORT_FEATURES are offered. Returns 0 or -ENOMEM. */
 int vqsim_link_init(struct vqsim_link *link, struct virtio_device *device,
 		    struct guest_memory *memory);
 
@@ -55,6 +55,12 @@ enum virtio_progress vqsim_link_run(struct vqsim_link *link, uint16_t queue, uns
  * device's file descriptor if it has one, otherwise not at all. Returns 0 or -errno.
  */
 int vqsim_link_wait(struct vqsim_link *link, uint16_t queue);
+
+/*
+ * Reset one queue and run it until the device confirms that (2.6.1.1.2).
+ * Returns 0, or what virtio_transport_reset_queue refused it with.
+ */
+int vqsim_link_reset_queue(struct vqsim_link *link, uint16_t queue);
 
 /* Write 0 to the status byte and run the queues until it reads 0 (2.4). */
 void vqsim_link_reset(struct vqsim_link *link);

@@ -147,7 +147,7 @@ struct vqsim_player_slot {
 	bool pending; /* added, not published */
 	bool exact;   /* what must come back is known */
 	uint8_t place;
-	uint8_t fill; /* first readable byte: what the null device writes */
+	uint8_t fill; /* every readable byte: the null device counts on from it */
 	uint16_t queue;
 	uint16_t head;
 	uint16_t readable_count, count;

@@ -296,36 +296,52 @@ static uint8_t byte_at(const struct vqsim_player *player, uint64_t gpa)
 	return *(const uint8_t *)vqsim_memory_at(&player->memory, gpa, 1);
 }
 
-/* The number of bytes from gpa on that have a value, up to size. */
-static uint32_t bytes_equal(const struct vqsim_player *player, uint64_t gpa, uint32_t size,
-			    uint8_t value)
+/* The number of bytes from gpa on, up to size, that are value, value + step and so on. */
+static uint32_t bytes_good(const struct vqsim_player *player, uint64_t gpa, uint32_t size,
+			   uint8_t value, uint8_t step)
 {
 	const uint8_t *bytes = vqsim_memory_find(&player->memory, gpa, size);
 	uint32_t i = 0;
 
 	if (bytes)
-		while (i < size && bytes[i] == value)
+		while (i < size && bytes[i] == (uint8_t)(value + i * step))
 			i++;
 	else
-		while (i < size && byte_at(player, gpa + i) == value)
+		while (i < size && byte_at(player, gpa + i) == (uint8_t)(value + i * step))
 			i++;
 	return i;
 }
 
-/* Every byte of the data is what the header said, but where a piece holds the status. */
+/*
+ * Every byte of the data counts on from the one that the header has. From the last piece to the
+ * first: those that start again at the beginning of the area lie over those before them.
+ */
 static void check_filled(struct vqsim_player *player, const struct vqsim_player_slot *slot)
 {
-	uint64_t status = status_gpa(slot);
+	uint64_t covered = 0; /* up to here by the rounds after this one */
+	uint64_t round_end = 0, next = 0;
+	uint32_t at = slot->writable_size;
 
-	for (unsigned i = slot->readable_count; i < slot->count; i++) {
+	for (unsigned i = slot->count; i-- > slot->readable_count;) {
 		const struct vqsim_element *e = &slot->elements[i];
-		uint32_t good = bytes_equal(player, e->gpa, e->len, slot->fill);
+		/* The last byte is the status. */
+		uint32_t end = at == slot->writable_size && e->len > 0 ? e->len - 1 : e->len;
+		uint32_t start = 0;
 
-		if (good < e->len && e->gpa + good == status)
-			good += 1 + bytes_equal(player, status + 1, e->len - good - 1, slot->fill);
-		if (good < e->len) {
+		if (e->gpa + e->len > next) {
+			covered = round_end > covered ? round_end : covered;
+			round_end = e->gpa + e->len;
+		}
+		next = e->gpa;
+		at -= e->len;
+		if (covered > e->gpa)
+			start = covered - e->gpa < end ? (uint32_t)(covered - e->gpa) : end;
+		start += bytes_good(player, e->gpa + start, end - start,
+				    (uint8_t)(slot->fill + at + start), 1);
+		if (start < end) {
 			vqsim_referee_violation(&player->referee, VQSIM_RULE_DATA, slot->queue,
-						"byte %u of descriptor %u was not filled", good, i);
+						"byte %u of descriptor %u was not filled", start,
+						i);
 			return;
 		}
 	}
@@ -340,7 +356,7 @@ static void check_slack(struct vqsim_player *player, const struct vqsim_player_s
 
 	if (end >= area->size)
 		return;
-	good = bytes_equal(player, area->gpa + end, area->size - end, PLAYER_PREFILL);
+	good = bytes_good(player, area->gpa + end, area->size - end, PLAYER_PREFILL, 0);
 	if (good < area->size - end)
 		vqsim_referee_violation(&player->referee, VQSIM_RULE_FOOTPRINT, slot->queue,
 					"byte %u behind the chain with head %u was written", good,

@@ -124,11 +124,17 @@ void blk_capacity_changed(struct virtio_device *dev)
 	struct blk_device *blk = to_blk(dev);
 	struct blk_limits limits;
 	uint64_t capacity;
+	uint8_t may_unmap;
+	bool changed;
 
 	blk->store->ops->limits(blk->store, &limits);
 	capacity = limits.size / BLK_SECTOR_SIZE;
-	if (__atomic_exchange_n(&blk->disk.capacity, capacity, __ATOMIC_RELAXED) == capacity)
+	changed = __atomic_exchange_n(&blk->disk.capacity, capacity, __ATOMIC_RELAXED) != capacity;
+	may_unmap = limits.unmap && (blk->offer & VIRTIO_FEATURE(VIRTIO_BLK_F_WRITE_ZEROES));
+	changed |= blk->config.write_zeroes_may_unmap != may_unmap;
+	if (!changed)
 		return;
+	blk->config.write_zeroes_may_unmap = may_unmap;
 	blk->generation++;
 	if (blk->driver_present)
 		dev->transport_ops->config_changed(dev->transport);

@@ -61,9 +61,9 @@ int blk_create(struct virtio_device **dev, const struct blk_options *options,
 	       struct blk_store *store);
 
 /*
- * The store was resized (by its resize, or from outside): read its size again.
- * If the capacity changed, the driver gets a config-change notification
- * (5.2.6.2). Call it when no call on any queue is running.
+ * The store was resized (by its resize, or from outside), or whether it can unmap changed: read
+ * its limits again. If the capacity or write_zeroes_may_unmap changed, the driver gets a
+ * config-change notification (5.2.6.2). Call it when no call on any queue is running.
  */
 void blk_capacity_changed(struct virtio_device *dev);
 

@@ -80,9 +80,9 @@ struct blk_limits {
 	uint32_t transfer_max;        /* largest READ or WRITE, 0: no limit */
 	uint32_t discard_granularity; /* 0: DISCARD is not supported */
 	bool write_zeroes;            /* WRITE_ZEROES is supported */
-	bool unmap;                   /* WRITE_ZEROES with BLK_IO_UNMAP can give space back */
-	bool read_only;               /* WRITE, DISCARD and WRITE_ZEROES fail */
-	bool volatile_cache;          /* a WRITE without FUA may be lost before the next FLUSH */
+	bool unmap;          /* WRITE_ZEROES with BLK_IO_UNMAP can give space back; may change */
+	bool read_only;      /* WRITE, DISCARD and WRITE_ZEROES fail */
+	bool volatile_cache; /* a WRITE without FUA may be lost before the next FLUSH */
 };
 
 /* A store's context for one virtqueue. A store embeds it as the first member of its own. */
@@ -94,7 +94,7 @@ struct blk_store_ops {
 	/* Short name for messages ("ram"). Mandatory. */
 	const char *name;
 
-	/* Fill *limits. Mandatory. Only size may change between two calls. */
+	/* Fill *limits. Mandatory. Only size and unmap may change between two calls. */
 	void (*limits)(struct blk_store *store, struct blk_limits *limits);
 
 	/*

@@ -8,12 +8,16 @@
 #include "../iov.h"
 #include "../virtqueue.h"
 
+/* Of the pattern at a time. A multiple of 256: the next piece starts with the same byte. */
+#define PIECE 4096u
+
 struct null_device {
 	struct virtio_device dev; /* first: a virtio_device * is a null_device * */
 	uint64_t features;
 	bool fill;
 	uint16_t queue_size_max;
 	uint16_t queue_count;
+	uint8_t pattern[PIECE + 256]; /* pattern[i] is i, modulo 256 */
 	struct virtqueue *queues[];
 };
 
@@ -91,6 +95,14 @@ static inline bool read_header(const struct virtqueue_chain *chain, uint8_t *cop
 	return true;
 }
 
+/* A copy, as a device with something behind it makes. */
+static void fill(const struct null_device *null, struct iov_window window, uint8_t first)
+{
+	while (window.size > 0)
+		iov_window_advance(&window,
+				   iov_window_write(&window, null->pattern + first, PIECE));
+}
+
 /* Answer one request. Returns its used length. */
 static uint32_t answer(const struct null_device *null, const struct virtqueue_chain *chain)
 {
@@ -106,9 +118,7 @@ static uint32_t answer(const struct null_device *null, const struct virtqueue_ch
 	if (!read_header(chain, header)) {
 		status = NULL_STATUS_BAD_HEADER;
 	} else if (null->fill && data > 0) {
-		struct iov_window window = iov_window(writable, chain->writable_count, 0, data);
-
-		iov_window_fill(&window, header[0]);
+		fill(null, iov_window(writable, chain->writable_count, 0, data), header[0]);
 		data = 0;
 	}
 	((uint8_t *)last->iov_base)[last->iov_len - 1] = status;
@@ -170,6 +180,8 @@ int null_create(struct virtio_device **dev, uint16_t count, uint16_t size_max, u
 		return -ENOMEM;
 	null->dev.ops = &null_ops;
 	null->fill = flags & NULL_FILL;
+	for (unsigned i = 0; i < sizeof(null->pattern); i++)
+		null->pattern[i] = (uint8_t)i;
 	null->queue_size_max = size_max;
 	for (; null->queue_count < count; null->queue_count++) {
 		struct virtqueue *vq = virtqueue_create(&null->dev);

@@ -6,9 +6,10 @@
  *
  * It takes requests of the shape of a block read: NULL_HEADER_SIZE readable
  * bytes, then writable bytes of which the last is a status. Each is answered at
- * once: with NULL_FILL every writable byte but the last gets the byte that
- * stands first in the header, and the status is NULL_STATUS_OK; without it only
- * the status is written. A request with a short header gets
+ * once: with NULL_FILL the writable bytes but the last, counted from 0 over all
+ * descriptors, get (uint8_t)(first byte of the header + number of the byte), by
+ * a copy out of memory of the device's own, and the status is NULL_STATUS_OK;
+ * without it only the status is written. A request with a short header gets
  * NULL_STATUS_BAD_HEADER; one without a writable byte is used with length 0.
  *
  * Used length: everything up to and including the status if all of it was

@@ -22,20 +22,20 @@ struct async *async_create(void (*limit)(struct blk_limits *limits))
 	struct async *async = calloc(1, sizeof(*async));
 
 	assert_non_null(async);
-	async->wrap = wrap_store_create(bench_store_create(BENCH_DISK_SECTORS));
-	assert_non_null(async->wrap);
-	async->wrap->limit = limit;
+	async->faults = vqsim_faults_create(bench_store_create(BENCH_DISK_SECTORS));
+	assert_non_null(async->faults);
+	async->faults->limit = limit;
 	async->bench = bench_create(&(struct bench_options){
-		.device = BENCH_BLK, .queue_size = 128, .store = &async->wrap->base});
+		.device = BENCH_BLK, .queue_size = 128, .store = &async->faults->base});
 	/* What the bench did to learn the disk is no part of the test. */
-	async->wrap->taken = async->wrap->submits = 0;
+	async->faults->taken = async->faults->submits = 0;
 	make_requests(async);
 	return async;
 }
 
 void async_destroy(struct async *async)
 {
-	async->wrap->let_go = WRAP_ALL;
+	async->faults->let_go = VQSIM_FAULTS_ALL;
 	drop_requests(async);
 	bench_destroy(async->bench);
 	free(async);
@@ -50,13 +50,13 @@ void async_up(struct async *async)
 
 void async_hold(struct async *async)
 {
-	async->wrap->hold = true;
-	async->wrap->let_go = 0;
+	async->faults->hold = true;
+	async->faults->let_go = 0;
 }
 
 void async_let_go(struct async *async, uint32_t count)
 {
-	async->wrap->let_go = count;
+	async->faults->let_go = count;
 }
 
 void async_add(struct async *async, unsigned index, uint32_t type, uint64_t sector, uint32_t size)

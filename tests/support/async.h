@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A block device on a store that a test steers (wrap_store.h), and a handful of
+ * A block device on a store that a test steers (faults.h), and a handful of
  * requests to have in flight on it.
  *
  * Threads: one.
@@ -9,18 +9,18 @@
 #define TESTS_SUPPORT_ASYNC_H
 
 #include "bench.h"
-#include "wrap_store.h"
+#include "vqsim/faults.h"
 
 #define ASYNC_REQUESTS 8u
 #define ASYNC_ROOM     16384u
 
 struct async {
 	struct bench *bench;
-	struct wrap_store *wrap;
+	struct vqsim_faults *faults;
 	struct vqsim_blk_request requests[ASYNC_REQUESTS];
 };
 
-/* limit as in wrap_store.h, may be NULL. */
+/* limit as in faults.h, may be NULL. */
 struct async *async_create(void (*limit)(struct blk_limits *limits));
 void async_destroy(struct async *async);
 

@@ -52,6 +52,8 @@ enum bench_device {
 struct bench_options {
 	enum bench_device device;
 	uint64_t without;     /* features that the driver does not take */
+	bool packed;          /* take RING_PACKED */
+	bool in_order;        /* take IN_ORDER */
 	uint16_t queue_size;  /* default 16 */
 	uint16_t queue_count; /* that the driver sets up; default: all the device has */
 	struct blk_options blk;
@@ -79,11 +81,17 @@ struct bench {
 	unsigned allowed_count;
 };
 
+/* Whether a device of this kind, as bench_create makes it, offers a feature bit. */
+bool bench_offers(enum bench_device device, unsigned feature);
+
 struct bench *bench_create(const struct bench_options *options);
 void bench_destroy(struct bench *bench);
 
 /* Reset the device and bring it up again, as bench_create did. Asserts that it comes up. */
 void bench_up(struct bench *bench);
+
+/* The device was brought up by somebody else: the block driver starts on it. */
+void bench_start_driver(struct bench *bench);
 
 /*
  * The same in two steps, with a queue 0 that lies where the caller says. A

@@ -64,6 +64,8 @@ void fixture_make(struct fixture *f, struct virtio_device *device, uint64_t feat
 void fixture_make_wrong(struct fixture *f, enum wrong_fault fault, uint64_t features)
 {
 	fixture_make(f, wrong_device_create(fault), features);
+	/* What is wrong often leaves bytes unwritten, which memcheck would report as well. */
+	f->referee.memcheck = false;
 }
 
 void fixture_make_null(struct fixture *f, uint64_t features)
@@ -87,7 +89,7 @@ struct vqsim_split_ring *fixture_ring(struct fixture *f)
 	return &f->guest.queues[0].ring;
 }
 
-/* Add one request. Returns its head. */
+/* Add one request. Returns its head, or its buffer id. */
 uint16_t fixture_add(struct fixture *f, unsigned index, bool indirect)
 {
 	const struct fixture_request *r = &f->requests[index];
@@ -104,7 +106,7 @@ uint16_t fixture_add(struct fixture *f, unsigned index, bool indirect)
 	};
 	int head = vqsim_guest_add(&f->guest, 0, &chain, &f->requests[index]);
 
-	assert_in_range(head, 0, FIXTURE_QUEUE_SIZE - 1);
+	assert_true(head >= 0);
 	vqsim_referee_expect_len(&f->referee, 0, (uint16_t)head, FIXTURE_DATA_SIZE + 1);
 	return (uint16_t)head;
 }

@@ -53,7 +53,7 @@ void victim_drop_flags(struct vring_desc *desc, uint16_t flags)
 	desc->flags &= htole16((uint16_t)~flags);
 }
 
-uint16_t victim_flags(const struct vring_desc *desc)
+static uint16_t flags_of(const struct vring_desc *desc)
 {
 	return le16toh(desc->flags);
 }
@@ -125,16 +125,9 @@ static void find_descriptors(struct victim *v)
 			continue;
 		}
 		v->desc[i] = desc;
-		if (victim_flags(desc) & VRING_DESC_F_NEXT)
+		if (flags_of(desc) & VRING_DESC_F_NEXT)
 			desc = &v->driver->ring.desc[le16toh(desc->next)];
 	}
-}
-
-__virtio16 *victim_slot(struct victim *v, uint16_t n)
-{
-	uint16_t mask = (uint16_t)(v->driver->setup.size - 1);
-
-	return &v->driver->ring.avail->ring[(v->driver->published_index + n) & mask];
 }
 
 /*
@@ -190,7 +183,7 @@ static void lay_out(struct victim *v, const struct victim_row *row)
 static void allow_writable(struct victim *v)
 {
 	for (uint16_t i = 0; i < v->count && v->count < BENCH_ALLOWED_MAX - 4; i++)
-		if (victim_flags(v->desc[i]) & VRING_DESC_F_WRITE)
+		if (flags_of(v->desc[i]) & VRING_DESC_F_WRITE)
 			bench_allow(v->bench, le64toh(v->desc[i]->addr), le32toh(v->desc[i]->len));
 	if (v->count >= BENCH_ALLOWED_MAX - 4 && victim_is_in(v))
 		bench_allow(v->bench, v->data_gpa, v->data_size);
@@ -215,7 +208,7 @@ static void check_data(const struct victim *v)
 	for (uint32_t i = 0; i < v->data_size; i++)
 		expected[i] = !victim_is_in(v) ? out_byte(i)
 			      : is_blk(v)      ? bench_disk_byte(VICTIM_SECTOR * 512u + i)
-					       : VIRTIO_BLK_T_IN;
+					       : (uint8_t)(VIRTIO_BLK_T_IN + i);
 	if (v->shape == VICTIM_BLK_OUT)
 		bench_disk_read(v->bench, VICTIM_SECTOR * 512u, got, v->data_size);
 	else

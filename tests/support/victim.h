@@ -5,6 +5,7 @@
  * it is judged. Rows run against the null device and the block device, with data
  * in both directions; once on a queue that was never used, without EVENT_IDX, and
  * once with EVENT_IDX on a queue that served a request in the same regions before.
+ * What is broken by changing a few fields is in vqsim/breakage.h; here is what needs a layout.
  *
  * Threads: one.
  */
@@ -78,9 +79,6 @@ bool victim_is_in(const struct victim *v);
 /* Replace the elements by header, data cut into count pieces, status. */
 void victim_cut_data(struct victim *v, uint16_t pieces);
 
-/* The slot of the available ring that names the victim, or the one n slots further. */
-__virtio16 *victim_slot(struct victim *v, uint16_t n);
-
 /* Change a descriptor; the bytes of the ring are little-endian. */
 void victim_set(struct vring_desc *desc, uint64_t gpa, uint32_t len, uint16_t flags, uint16_t next);
 void victim_set_gpa(struct vring_desc *desc, uint64_t gpa);
@@ -88,6 +86,5 @@ void victim_set_len(struct vring_desc *desc, uint32_t len);
 void victim_set_next(struct vring_desc *desc, uint16_t next); /* and NEXT */
 void victim_add_flags(struct vring_desc *desc, uint16_t flags);
 void victim_drop_flags(struct vring_desc *desc, uint16_t flags);
-uint16_t victim_flags(const struct vring_desc *desc);
 
 #endif

@@ -210,7 +210,7 @@ static void answer(struct wrong_device *w, struct chain *chain, uint8_t fill, ui
 
 		for (uint32_t j = 0; j < e->size; j++, left--) {
 			if (left > 1)
-				e->bytes[j] = fill;
+				e->bytes[j] = (uint8_t)(fill + chain->writable_size - left);
 			else if (w->fault != WRONG_NO_STATUS)
 				e->bytes[j] = status;
 			if (left == 1 && w->fault == WRONG_BEYOND)

@@ -18,7 +18,7 @@ extern "C" {
 
 #define WRONG_DEVICE_QUEUE_SIZE_MAX 64u
 
-/* The disk it poses as when a block driver comes: this many sectors, all zero. */
+/* The disk it poses as when a block driver comes: this many sectors of 0 to 255 twice. */
 #define WRONG_DEVICE_SECTORS 64u
 
 enum wrong_fault {
@@ -63,7 +63,7 @@ enum wrong_fault {
 
 	/* Requests. */
 	WRONG_NO_STATUS, /* leaves the status byte as it is */
-	WRONG_DATA,      /* one bit of the data is wrong */
+	WRONG_DATA,      /* the data counts on from a wrong byte */
 
 	WRONG_COUNT
 };

@@ -25,7 +25,7 @@ extern const struct feature_name feature_names[];
 
 /*
  * A list such as "all,-event_idx" or "flush,mq": from left to right, `all` sets
- * every bit, `none` clears every bit, NAME sets and -NAME clears one. A list
+ * every bit but RING_PACKED and IN_ORDER, `none` clears every bit, NAME sets and -NAME clears one. A list
  * that begins with -NAME begins with all. VERSION_1 is always in the result.
  * Returns false after a complaint.
  */

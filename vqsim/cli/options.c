@@ -154,10 +154,9 @@ static bool apply_queue_size(struct run_options *options, const char *value)
 {
 	uint64_t n;
 
-	if (!read_number(value, false, &n) || n < QUEUE_SIZE_MIN || n > QUEUE_SIZE_MAX ||
-	    (n & (n - 1)) != 0) {
+	if (!read_number(value, false, &n) || n < QUEUE_SIZE_MIN || n > QUEUE_SIZE_MAX) {
 		cli_complain("--queue-size cannot be '%s'; a split ring has a power of two "
-			     "from %u to %u elements",
+			     "from %u to %u elements, a packed ring any number of them",
 			     value, QUEUE_SIZE_MIN, QUEUE_SIZE_MAX);
 		return false;
 	}
@@ -245,14 +244,15 @@ static const struct option_spec specs[] = {
 	 apply_store},
 	{"workload", "WORKLOAD", "read, write, verify or mix (default read)", apply_workload},
 	{"seed", "N", "of the pattern and the mix (default 1)", apply_seed},
-	{"queue-size", "N", "elements of each ring, a power of two (default 256)",
+	{"queue-size", "N", "elements of each ring, a power of two if split (default 256)",
 	 apply_queue_size},
 	{"queues", "N", "request queues (default 1)", apply_queues},
 	{"depth", "N", "requests in flight on each queue (default 16)", apply_depth},
 	{"block-size", "SIZE", "bytes of a request; of a mix, the most (default 64K)",
 	 apply_block_size},
 	{"requests", "N", "how many (default: the disk once; of a mix, 10000)", apply_requests},
-	{"features", "LIST", "bits to take: all, none, NAME, -NAME (default all)", apply_features},
+	{"features", "LIST", "bits to take: all (but ring_packed, in_order), none, NAME, -NAME",
+	 apply_features},
 	{"indirect", "WHEN", "auto, always or never use indirect tables (default auto)",
 	 apply_indirect},
 	{"from", "PATH", "write: a file with the data, as large as the disk", apply_from},
@@ -330,6 +330,9 @@ static const char *contradiction(const struct run_options *o)
 		return "--read-only disks cannot be written; give --workload read";
 	if (o->queue_count > 1 && !takes(o, VIRTIO_BLK_F_MQ))
 		return "--queues above 1 needs the feature mq; add it to --features";
+	if ((o->queue_size & (o->queue_size - 1)) != 0 && !takes(o, VIRTIO_F_RING_PACKED))
+		return "--queue-size of a split ring must be a power of two; give one, or "
+		       "--features all,ring_packed";
 	if (o->indirect == RUN_INDIRECT_ALWAYS && !takes(o, VIRTIO_RING_F_INDIRECT_DESC))
 		return "--indirect always needs the feature indirect_desc; add it to --features";
 	if (buffers > BUFFER_TOTAL_MAX)

@@ -236,12 +236,22 @@ static int make_memory(struct session *session)
 	return vqsim_memory_init(&session->memory, regions, 2);
 }
 
+/* The device's limit is a power of two even if the ring is packed and smaller. */
+static uint16_t queue_size_max(uint16_t size)
+{
+	uint16_t max = 1;
+
+	while (max < size)
+		max *= 2;
+	return max;
+}
+
 static int make_device(struct session *session)
 {
 	const struct run_options *o = session->options;
 	const struct blk_options options = {
 		.queue_count = o->queue_count,
-		.queue_size_max = o->queue_size,
+		.queue_size_max = queue_size_max(o->queue_size),
 		.id = "vqsim",
 		.read_only = o->read_only,
 	};

@@ -1,52 +1,49 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The referee without the ring format: the life of a device, notifications,
- * rest and progress, and the record of violations.
+ * The referee without the ring format: the life of a device and of its queues,
+ * rest and progress. The two readings of a ring are behind struct referee_ring_ops.
  *
  * The device runs between before_run and ran and at no other time, so what the
  * suppression fields said at before_run is what it had to obey, and everything
  * between two calls of ran is one batch: old and new used index of the formula
  * of 2.7.7.2 are those of the last ran and of this one.
  */
-#include <assert.h>
-#include <endian.h>
 #include <errno.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <linux/virtio_config.h>
 
 #include "referee_internal.h"
 
 #include "../../devices/transport.h"
 
-#define VIOLATIONS_PRINTED 16u
+#define BUFFER_IDS 0x10000u
 
-/* What one queue did in one run. */
-struct run {
-	struct vqsim_referee *referee;
-	struct vqsim_referee_queue *q;
-	uint16_t queue;
-	uint8_t status;
-	enum virtio_progress progress;
-	uint16_t used_before;
-	uint16_t added;    /* used entries */
-	uint64_t notified; /* notifications */
-};
+#define PREFILL 0xa5
 
 int vqsim_referee_init(struct vqsim_referee *referee, struct vqsim_memory *memory)
 {
-	*referee = (struct vqsim_referee){.memory = memory};
+	*referee = (struct vqsim_referee){
+		.memory = memory,
+		.marked_slot = -1,
+		.prefill = PREFILL,
+		.memcheck = referee_under_memcheck(),
+	};
 	return 0;
 }
 
 static void queue_finish(struct vqsim_referee_queue *q)
 {
+	free(q->order);
 	free(q->chains);
 	free(q->avail_heads);
 	free(q->used_heads);
+	free(q->used_copy);
+	free(q->known);
+	free(q->nodes);
+	free(q->node_next);
+	free(q->by_id);
+	free(q->lengths);
+	memset(q, 0, sizeof(*q));
 }
 
 void vqsim_referee_finish(struct vqsim_referee *referee)
@@ -57,48 +54,41 @@ void vqsim_referee_finish(struct vqsim_referee *referee)
 	*referee = (struct vqsim_referee){0};
 }
 
-static void print_violation(const struct vqsim_referee *referee, const struct vqsim_violation *v)
+static bool reserve_split(struct vqsim_referee_queue *q, uint16_t size)
 {
-	if (referee->violations == VIOLATIONS_PRINTED + 1)
-		fputs("violation: more follow, not printed\n", stderr);
-	if (referee->violations > VIOLATIONS_PRINTED)
-		return;
-	fprintf(stderr, "violation %s: %s; queue %u, step %llu: %s\n", vqsim_rules[v->rule].clause,
-		vqsim_rules[v->rule].text, v->queue, (unsigned long long)v->step, v->detail);
-}
-
-void vqsim_referee_violation(struct vqsim_referee *referee, enum vqsim_rule rule, uint16_t queue,
-			     const char *detail, ...)
-{
-	struct vqsim_violation v = {.rule = rule, .queue = queue, .step = referee->step};
-	va_list args;
-
-	assert(rule < VQSIM_RULE_COUNT);
-	va_start(args, detail);
-	vsnprintf(v.detail, sizeof(v.detail), detail, args);
-	va_end(args);
-	referee->counts[rule]++;
-	if (referee->violations++ == 0)
-		referee->first = v;
-	if (referee->sink)
-		referee->sink(referee->opaque, &v);
-	else
-		print_violation(referee, &v);
-}
-
-/* Room for the chains of size descriptors. Returns 0 or -ENOMEM. */
-static int queue_reserve(struct vqsim_referee_queue *q, uint16_t size)
-{
-	if (q->room >= size)
-		return 0;
-	queue_finish(q);
-	q->room = 0;
-	q->chains = calloc(size, sizeof(*q->chains));
 	q->avail_heads = calloc(size, sizeof(*q->avail_heads));
 	q->used_heads = calloc(size, sizeof(*q->used_heads));
-	if (!q->chains || !q->avail_heads || !q->used_heads)
+	q->used_copy = calloc(size, sizeof(*q->used_copy));
+	return q->avail_heads && q->used_heads && q->used_copy;
+}
+
+static bool reserve_packed(struct vqsim_referee_queue *q, uint16_t size)
+{
+	q->known = calloc(size, sizeof(*q->known));
+	q->nodes = calloc(size, sizeof(*q->nodes));
+	q->node_next = calloc(size, sizeof(*q->node_next));
+	q->lengths = calloc(size, sizeof(*q->lengths));
+	q->by_id = calloc(BUFFER_IDS, sizeof(*q->by_id));
+	return q->known && q->nodes && q->node_next && q->lengths && q->by_id;
+}
+
+/* Room for a ring of size elements. Returns 0 or -ENOMEM. */
+static int queue_reserve(struct vqsim_referee_queue *q, uint16_t size, bool packed)
+{
+	uint64_t notifications = q->notifications;
+
+	if (q->room >= size && q->room_packed == packed)
+		return 0;
+	queue_finish(q);
+	q->notifications = notifications;
+	q->order = calloc(size, sizeof(*q->order));
+	q->chains = calloc(size, sizeof(*q->chains));
+	if (!q->order || !q->chains)
+		return -ENOMEM;
+	if (packed ? !reserve_packed(q, size) : !reserve_split(q, size))
 		return -ENOMEM;
 	q->room = size;
+	q->room_packed = packed;
 	return 0;
 }
 
@@ -119,10 +109,30 @@ static int reserve(struct vqsim_referee *referee, uint16_t count)
 	return 0;
 }
 
+static int queue_set_up(struct vqsim_referee *referee, struct vqsim_referee_queue *q,
+			const struct virtio_queue_setup *setup)
+{
+	bool packed = referee_feature(referee, VIRTIO_F_RING_PACKED);
+
+	q->ops = packed ? &referee_packed_ops : &referee_split_ops;
+	if (queue_reserve(q, setup->size, packed) < 0)
+		return -ENOMEM;
+	q->ops = packed ? &referee_packed_ops : &referee_split_ops;
+	q->setup = *setup;
+	q->outstanding = 0;
+	q->malformed = 0;
+	q->order_first = 0;
+	q->in_reset = false;
+	memset(q->parts, 0, sizeof(q->parts));
+	q->ops->set_up(referee, q);
+	return 0;
+}
+
 int vqsim_referee_set_up(struct vqsim_referee *referee, uint64_t features,
 			 const struct virtio_queue_setup *setups, uint16_t count)
 {
 	referee->step++;
+	referee_note(referee, REFEREE_NOTE_SET_UP, 0, count, features);
 	referee->queue_count = 0;
 	if (reserve(referee, count) < 0)
 		return -ENOMEM;
@@ -130,12 +140,9 @@ int vqsim_referee_set_up(struct vqsim_referee *referee, uint64_t features,
 	referee->needs_reset = false;
 	referee->reset_excused = false;
 	referee->in_reset = false;
-	for (uint16_t i = 0; i < count; i++) {
-		if (queue_reserve(&referee->queues[i], setups[i].size) < 0)
+	for (uint16_t i = 0; i < count; i++)
+		if (queue_set_up(referee, &referee->queues[i], &setups[i]) < 0)
 			return -ENOMEM;
-		referee->queues[i].setup = setups[i];
-		referee_split_set_up(referee, &referee->queues[i]);
-	}
 	referee->queue_count = count;
 	return 0;
 }
@@ -149,7 +156,110 @@ static struct vqsim_referee_queue *step(struct vqsim_referee *referee, uint16_t 
 	if (queue >= referee->queue_count || referee->in_reset)
 		return NULL;
 	q = &referee->queues[queue];
-	return q->avail && q->used ? q : NULL;
+	return q->readable && !q->in_reset ? q : NULL;
+}
+
+void referee_void(struct vqsim_referee *referee, struct vqsim_referee_queue *q)
+{
+	q->ruined = true;
+	q->voided = true;
+	referee->reset_excused = true;
+}
+
+void referee_chain_available(struct vqsim_referee *referee, struct vqsim_referee_queue *q,
+			     uint16_t queue, uint32_t name, struct referee_chain *chain,
+			     const struct referee_walk *walk)
+{
+	chain->hash = walk->hash;
+	chain->readable_hash = walk->readable_hash;
+	chain->writable = walk->writable;
+	chain->malformed = walk->malformed;
+	chain->reported = false;
+	chain->run = q->runs;
+	chain->state = REFEREE_CHAIN_AVAILABLE;
+	q->outstanding++;
+	q->malformed += walk->malformed;
+	referee->reset_excused |= walk->malformed;
+	referee_note(referee, REFEREE_NOTE_AVAILABLE, queue, name, walk->writable);
+}
+
+void referee_check_len(struct vqsim_referee *referee, uint16_t queue, uint32_t name,
+		       const struct referee_chain *chain, uint32_t len)
+{
+	if (len > chain->writable)
+		vqsim_referee_violation(referee, VQSIM_RULE_USED_LEN, queue,
+					"id %u: len %u, writable bytes %llu", name, len,
+					(unsigned long long)chain->writable);
+	else if (chain->expected && !chain->malformed && len != chain->expected_len)
+		vqsim_referee_violation(referee, VQSIM_RULE_USED_LEN_EXACT, queue,
+					"id %u: len %u, expected %u", name, len,
+					chain->expected_len);
+}
+
+void referee_check_skipped(struct vqsim_referee *referee, uint16_t queue, uint32_t name,
+			   const struct referee_chain *chain)
+{
+	referee_note(referee, REFEREE_NOTE_SKIPPED, queue, name, chain->writable);
+	if (chain->expected && !chain->malformed && chain->expected_len != chain->writable)
+		vqsim_referee_violation(
+			referee, VQSIM_RULE_BATCH, queue,
+			"id %u is skipped, which says that %llu bytes were written; expected %u",
+			name, (unsigned long long)chain->writable, chain->expected_len);
+}
+
+void referee_order_push(struct vqsim_referee_queue *q, uint16_t index)
+{
+	q->order[(q->order_first + q->outstanding - 1u) % q->setup.size] = index;
+}
+
+uint16_t referee_order_pop(struct vqsim_referee_queue *q)
+{
+	uint16_t index = q->order[q->order_first];
+
+	q->order_first = (q->order_first + 1u) % q->setup.size;
+	return index;
+}
+
+uint16_t referee_order_batch(const struct vqsim_referee_queue *q, uint16_t index)
+{
+	uint16_t count = 1;
+
+	while (q->order[(q->order_first + count - 1u) % q->setup.size] != index)
+		count++;
+	return count;
+}
+
+void referee_part_set(const struct vqsim_memory *memory, struct referee_part *part,
+		      const char *name, uint64_t gpa)
+{
+	*part = (struct referee_part){.name = name, .gpa = gpa};
+	for (size_t i = 0; i < memory->allocation_count; i++)
+		if (memory->allocations[i].gpa == gpa)
+			part->size = memory->allocations[i].size;
+	if (part->size == 0)
+		return;
+	part->before = vqsim_memory_at(memory, gpa - VQSIM_CANARY_SIZE, VQSIM_CANARY_SIZE);
+	part->behind = vqsim_memory_at(memory, gpa + part->size, VQSIM_CANARY_SIZE);
+	memcpy(part->canaries[0], part->before, VQSIM_CANARY_SIZE);
+	memcpy(part->canaries[1], part->behind, VQSIM_CANARY_SIZE);
+}
+
+void referee_check_canaries(const struct referee_run *run)
+{
+	for (unsigned i = 0; i < REFEREE_PARTS; i++) {
+		struct referee_part *part = &run->q->parts[i];
+		uint64_t bad = 0;
+
+		if (part->size == 0 ||
+		    (memcmp(part->before, part->canaries[0], VQSIM_CANARY_SIZE) == 0 &&
+		     memcmp(part->behind, part->canaries[1], VQSIM_CANARY_SIZE) == 0))
+			continue;
+		vqsim_memory_canary_intact(run->referee->memory, part->gpa, part->size, &bad);
+		vqsim_referee_violation(run->referee, VQSIM_RULE_FOOTPRINT, run->queue,
+					"byte at gpa 0x%llx beside the %s changed",
+					(unsigned long long)bad, part->name);
+		part->size = 0;
+	}
 }
 
 /*
@@ -178,10 +288,9 @@ void vqsim_referee_before_driver_ok(struct vqsim_referee *referee, uint16_t queu
 		return;
 	check_early_notify(referee, queue, q->notifications, notifications);
 	q->notifications = notifications;
-	if (le16toh(q->used->idx) != q->used_seen)
+	if (q->ops->used_early(referee, q))
 		vqsim_referee_violation(referee, VQSIM_RULE_EARLY_USE, queue,
-					"used idx is %u before DRIVER_OK", le16toh(q->used->idx));
-	q->used_seen = q->reaped = le16toh(q->used->idx);
+					"a used entry before DRIVER_OK");
 }
 
 void vqsim_referee_published(struct vqsim_referee *referee, uint16_t queue)
@@ -189,7 +298,7 @@ void vqsim_referee_published(struct vqsim_referee *referee, uint16_t queue)
 	struct vqsim_referee_queue *q = step(referee, queue);
 
 	if (q)
-		referee_split_look(referee, q);
+		q->ops->look(referee, q, queue);
 }
 
 void vqsim_referee_expect_len(struct vqsim_referee *referee, uint16_t queue, uint16_t head,
@@ -198,7 +307,7 @@ void vqsim_referee_expect_len(struct vqsim_referee *referee, uint16_t queue, uin
 	struct vqsim_referee_queue *q = step(referee, queue);
 
 	if (q)
-		referee_split_expect(referee, q, head, len);
+		q->ops->expect(referee, q, head, len);
 }
 
 void vqsim_referee_before_run(struct vqsim_referee *referee, uint16_t queue)
@@ -207,58 +316,13 @@ void vqsim_referee_before_run(struct vqsim_referee *referee, uint16_t queue)
 
 	if (!q)
 		return;
-	referee_split_look(referee, q);
-	q->before = referee_split_words(q);
-}
-
-/* Used-buffer notifications without EVENT_IDX (2.7.7.2). */
-static void check_flags(const struct run *run)
-{
-	bool wanted = !(run->q->before.flags & VRING_AVAIL_F_NO_INTERRUPT);
-	uint64_t most = wanted ? run->added : 0;
-
-	if (wanted && run->added && !run->notified && !run->referee->needs_reset)
-		vqsim_referee_violation(run->referee, VQSIM_RULE_NOTIFY_MISSING, run->queue,
-					"%u entries used, no notification", run->added);
-	if (run->notified > most)
-		vqsim_referee_violation(run->referee, VQSIM_RULE_NOTIFY_EXCESS, run->queue,
-					"%llu notifications for %u entries, avail flags %u",
-					(unsigned long long)run->notified, run->added,
-					run->q->before.flags);
-}
-
-/* The same with EVENT_IDX: needed if used_event lies in [used_before, used_seen). */
-static void check_events(const struct run *run)
-{
-	uint16_t event = run->q->before.used_event;
-	bool needed = (uint16_t)(run->q->used_seen - event - 1) < run->added;
-	uint64_t most = needed ? run->added : 0;
-
-	if (needed && !run->notified && !run->referee->needs_reset)
-		vqsim_referee_violation(
-			run->referee, VQSIM_RULE_EVENT_MISSING, run->queue,
-			"used idx went from %u to %u, used_event %u, no notification",
-			run->used_before, run->q->used_seen, event);
-	if (run->notified > most)
-		vqsim_referee_violation(
-			run->referee, VQSIM_RULE_EVENT_EXCESS, run->queue,
-			"%llu notifications, used idx went from %u to %u, used_event %u",
-			(unsigned long long)run->notified, run->used_before, run->q->used_seen,
-			event);
-}
-
-static void check_used_flags(const struct run *run)
-{
-	uint16_t flags = le16toh(run->q->used->flags);
-	uint16_t most = referee_event_idx(run->referee) ? 0 : VRING_USED_F_NO_NOTIFY;
-
-	if (flags > most)
-		vqsim_referee_violation(run->referee, VQSIM_RULE_USED_FLAGS, run->queue,
-					"used flags %u", flags);
+	q->ops->look(referee, q, queue);
+	q->ops->before_run(referee, q);
+	q->runs++;
 }
 
 /* The first look at a status with DEVICE_NEEDS_RESET (2.1.2). */
-static void check_needs_reset(const struct run *run, uint64_t config_notifications)
+static void check_needs_reset(const struct referee_run *run, uint64_t config_notifications)
 {
 	struct vqsim_referee *referee = run->referee;
 
@@ -266,7 +330,9 @@ static void check_needs_reset(const struct run *run, uint64_t config_notificatio
 		return;
 	referee->needs_reset = true;
 	for (uint16_t i = 0; i < referee->queue_count && !referee->reset_excused; i++)
-		referee->reset_excused = referee_split_spoilt(referee, &referee->queues[i]);
+		referee->reset_excused =
+			!referee->queues[i].in_reset &&
+			referee->queues[i].ops->spoilt(referee, &referee->queues[i]);
 	if (!referee->reset_excused)
 		vqsim_referee_violation(referee, VQSIM_RULE_NEEDLESS_RESET, run->queue,
 					"DEVICE_NEEDS_RESET, and the driver broke no rule");
@@ -281,7 +347,7 @@ static void check_needs_reset(const struct run *run, uint64_t config_notificatio
  * Chains that the device, idle, did not use. A malformed one may keep the
  * others from being served, so it alone is named.
  */
-static void report_lost(const struct run *run)
+static void report_lost(const struct referee_run *run)
 {
 	struct vqsim_referee_queue *q = run->q;
 	uint32_t lost = 0, first = 0;
@@ -294,37 +360,27 @@ static void report_lost(const struct run *run)
 			continue;
 		chain->reported = true;
 		if (lost++ == 0)
-			first = head;
+			first = referee_feature(run->referee, VIRTIO_F_RING_PACKED) ? chain->id
+										    : head;
 	}
 	if (lost)
 		vqsim_referee_violation(run->referee, VQSIM_RULE_CHAIN_LOST, run->queue,
-					"idle with %u %schains not used, one has head %u", lost,
+					"idle with %u %schains not used, one has id %u", lost,
 					q->malformed ? "malformed " : "", first);
 }
 
 /* An idle queue has used everything and asks for a kick for the next chain. */
-static void check_rest(const struct run *run)
+static void check_rest(const struct referee_run *run)
 {
-	const struct vqsim_referee_queue *q = run->q;
-	uint16_t event = le16toh(*q->avail_event);
-	uint16_t flags = le16toh(q->used->flags);
-
-	if (run->referee->needs_reset || q->ruined)
+	if (run->referee->needs_reset || run->q->ruined)
 		return;
-	if (q->outstanding) {
+	if (run->q->outstanding)
 		report_lost(run);
-		return;
-	}
-	if (referee_event_idx(run->referee) && event != q->avail_seen)
-		vqsim_referee_violation(run->referee, VQSIM_RULE_KICK_LOST, run->queue,
-					"idle at available index %u with avail_event %u",
-					q->avail_seen, event);
-	if (!referee_event_idx(run->referee) && (flags & VRING_USED_F_NO_NOTIFY))
-		vqsim_referee_violation(run->referee, VQSIM_RULE_KICK_LOST, run->queue,
-					"idle with used flags %u", flags);
+	else
+		run->q->ops->at_rest(run);
 }
 
-static void check_early_run(const struct run *run)
+static void check_early_run(const struct referee_run *run)
 {
 	if (run->added)
 		vqsim_referee_violation(run->referee, VQSIM_RULE_EARLY_USE, run->queue,
@@ -335,13 +391,9 @@ static void check_early_run(const struct run *run)
 					(unsigned long long)run->notified, run->status);
 }
 
-static void check_live_run(const struct run *run)
+static void check_live_run(const struct referee_run *run)
 {
-	check_used_flags(run);
-	if (!run->q->ruined && referee_event_idx(run->referee))
-		check_events(run);
-	else if (!run->q->ruined)
-		check_flags(run);
+	run->q->ops->notified(run);
 	if (run->progress == VIRTIO_IDLE)
 		check_rest(run);
 	else if (run->progress == VIRTIO_WORK_LEFT)
@@ -349,21 +401,38 @@ static void check_live_run(const struct run *run)
 					"work left after all the calls that a kick may need");
 }
 
+/* Notifications of a queue that is not there any more. */
+static void check_dead_run(struct vqsim_referee *referee, uint16_t queue, uint64_t notifications)
+{
+	struct vqsim_referee_queue *q;
+
+	if (referee->in_reset || queue >= referee->queue_count)
+		return;
+	q = &referee->queues[queue];
+	if (!q->in_reset || notifications == q->reset_notifications)
+		return;
+	vqsim_referee_violation(referee, VQSIM_RULE_QUEUE_RESET_NOTIFY, queue,
+				"%llu notifications after the queue was reset",
+				(unsigned long long)(notifications - q->reset_notifications));
+	q->reset_notifications = notifications;
+}
+
 void vqsim_referee_ran(struct vqsim_referee *referee, uint16_t queue, enum virtio_progress progress,
 		       uint64_t notifications, uint8_t status, uint64_t config_notifications)
 {
 	struct vqsim_referee_queue *q = step(referee, queue);
-	struct run run = {referee, q, .queue = queue, .status = status, .progress = progress};
+	struct referee_run run = {referee, q, .queue = queue, .status = status,
+				  .progress = progress};
 
-	if (!q)
+	if (!q) {
+		check_dead_run(referee, queue, notifications);
 		return;
-	run.used_before = q->used_seen;
-	referee_split_used(referee, q, queue);
-	run.added = q->used_seen - run.used_before;
+	}
 	run.notified = notifications - q->notifications;
 	q->notifications = notifications;
-
-	referee_split_untouched(referee, q, queue);
+	referee_note(referee, REFEREE_NOTE_RAN, queue, progress, run.notified);
+	q->ops->used(&run);
+	q->ops->untouched(&run);
 	check_needs_reset(&run, config_notifications);
 	referee->config_notifications = config_notifications;
 	if (status & VIRTIO_CONFIG_S_DRIVER_OK)
@@ -375,23 +444,26 @@ void vqsim_referee_ran(struct vqsim_referee *referee, uint16_t queue, enum virti
 void vqsim_referee_reaped(struct vqsim_referee *referee, uint16_t queue)
 {
 	struct vqsim_referee_queue *q = step(referee, queue);
-	uint16_t head = REFEREE_NO_HEAD;
 
 	if (!q || q->ruined)
 		return;
-	/* Entries that name no chain are of no interest to the driver either. */
-	while (head == REFEREE_NO_HEAD && q->reaped != q->used_seen)
-		head = q->used_heads[q->reaped++ & (q->setup.size - 1)];
-	if (head != REFEREE_NO_HEAD && q->chains[head].state == REFEREE_CHAIN_USED)
-		q->chains[head].state = REFEREE_CHAIN_FREE;
+	referee_note(referee, REFEREE_NOTE_REAPED, queue, 0, 0);
+	q->ops->reaped(q);
 }
 
-static uint64_t rings_hash(const struct vqsim_referee *referee)
+static uint64_t queue_hash(struct vqsim_referee *referee, struct vqsim_referee_queue *q,
+			   bool buffers)
+{
+	return q->readable ? q->ops->hash(referee, q, buffers) : 0;
+}
+
+static uint64_t rings_hash(struct vqsim_referee *referee)
 {
 	uint64_t hash = 0;
 
 	for (uint16_t i = 0; i < referee->queue_count; i++)
-		hash = hash * 31 + referee_split_hash(&referee->queues[i]);
+		if (!referee->queues[i].in_reset)
+			hash = hash * 31 + queue_hash(referee, &referee->queues[i], true);
 	return hash;
 }
 
@@ -402,7 +474,10 @@ void vqsim_referee_was_reset(struct vqsim_referee *referee, uint64_t notificatio
 	referee->step++;
 	for (uint16_t i = 0; i < referee->queue_room; i++)
 		known += referee->queues[i].notifications;
+	referee_note(referee, REFEREE_NOTE_RESET, 0, notifications, 0);
 	referee->in_reset = true;
+	referee->status = 0;
+	referee->offer_known = referee->config_live = false;
 	referee->late_notifications = notifications > known ? notifications - known : 0;
 	referee->reset_notifications = notifications;
 	referee->reset_hash = rings_hash(referee);
@@ -421,8 +496,51 @@ void vqsim_referee_after_reset(struct vqsim_referee *referee, uint64_t notificat
 			(unsigned long long)(notifications - referee->reset_notifications));
 	if (rings_hash(referee) != referee->reset_hash)
 		vqsim_referee_violation(referee, VQSIM_RULE_AFTER_RESET, 0,
-					"a used ring changed after the status read 0");
+					"a ring or a buffer changed after the status read 0");
 	referee->queue_count = 0;
+}
+
+void vqsim_referee_queue_was_reset(struct vqsim_referee *referee, uint16_t queue,
+				   uint64_t notifications)
+{
+	struct vqsim_referee_queue *q = step(referee, queue);
+
+	if (!q)
+		return;
+	referee_note(referee, REFEREE_NOTE_QUEUE_RESET, queue, notifications, 0);
+	q->notifications = notifications; /* what came during the reset is allowed */
+	q->reset_notifications = notifications;
+	q->reset_hash = queue_hash(referee, q, false);
+	q->in_reset = true;
+}
+
+void vqsim_referee_queue_after_reset(struct vqsim_referee *referee, uint16_t queue,
+				     uint64_t notifications)
+{
+	struct vqsim_referee_queue *q;
+
+	referee->step++;
+	check_dead_run(referee, queue, notifications);
+	if (referee->in_reset || queue >= referee->queue_count)
+		return;
+	q = &referee->queues[queue];
+	if (!q->in_reset || !q->readable)
+		return;
+	q->notifications = notifications;
+	if (queue_hash(referee, q, false) != q->reset_hash)
+		vqsim_referee_violation(referee, VQSIM_RULE_QUEUE_RESET_USED, queue,
+					"the ring changed after the queue was reset");
+	q->readable = false;
+}
+
+int vqsim_referee_queue_set_up(struct vqsim_referee *referee, uint16_t queue,
+			       const struct virtio_queue_setup *setup)
+{
+	referee->step++;
+	if (queue >= referee->queue_count || referee->in_reset)
+		return 0;
+	referee_note(referee, REFEREE_NOTE_QUEUE_SET_UP, queue, setup->size, 0);
+	return queue_set_up(referee, &referee->queues[queue], setup);
 }
 
 bool vqsim_referee_queue_void(const struct vqsim_referee *referee, uint16_t queue)

@@ -5,11 +5,13 @@
  * itself and shares no code with the driver; the guest tells it when something
  * may have changed.
  *
- * Rules of this version, for each split ring: used entries (a chain that was
- * available, once, in the right slot, with a length that was written),
- * notifications (those that the suppression fields demand and no others), the
- * parts of the ring that a device must not write, canaries around what was
- * exposed, and progress. The data of a disk is in disk.h.
+ * For each ring, split or packed: used entries (a chain that was available, once,
+ * in the right slot with the right wrap bits, in order under IN_ORDER, with a
+ * length that was written), notifications (those that the suppression fields demand and no
+ * others), the parts of the ring that a device must not write, canaries around
+ * what was exposed, and progress. For the device: status, features, config space
+ * (lifecycle.h). The data of a disk is in disk.h, bytes that nobody wrote are in
+ * undefined.h.
  *
  * A driver that breaks the rules itself is noticed by the referee's own reading
  * of the ring: a chain that is malformed may be used with any length up to its
@@ -27,6 +29,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "../memory.h"
 #include "../../devices/device.h"
@@ -62,6 +65,34 @@ enum vqsim_rule {
 	VQSIM_RULE_STATUS,           /* BLK-DX-11: status byte not written, or wrong */
 	VQSIM_RULE_DATA,             /* BLK-DX-05: read data differs from the model */
 	VQSIM_RULE_DURABLE,          /* BLK-D-21 */
+
+	/* IN_ORDER, both formats. */
+	VQSIM_RULE_IN_ORDER, /* RFB-D-05 */
+	VQSIM_RULE_BATCH, /* SPLIT-DX-09, PACKED-DX-12: a skipped chain was not used completely */
+
+	/* Packed rings alone. */
+	VQSIM_RULE_PACKED_WRAP,     /* PACKED-DX-04 */
+	VQSIM_RULE_PACKED_POSITION, /* PACKED-D-02 */
+	VQSIM_RULE_PACKED_SKIPPED,  /* PACKED-DX-05 */
+	VQSIM_RULE_PACKED_TOUCHED,  /* PACKED-D-07 */
+	VQSIM_RULE_PACKED_WRITE,    /* PACKED-DX-06 */
+	VQSIM_RULE_PACKED_EVENT,    /* PACKED-DX-17 */
+	VQSIM_RULE_PACKED_RESERVED, /* PACKED-DX-18 */
+
+	/* One queue was reset. */
+	VQSIM_RULE_QUEUE_RESET_USED,   /* VQRESET-D-01 */
+	VQSIM_RULE_QUEUE_RESET_NOTIFY, /* VQRESET-D-02 */
+
+	/* Life cycle and config space: lifecycle.h. */
+	VQSIM_RULE_STATUS_FRESH,      /* STATUS-DX-01 */
+	VQSIM_RULE_STATUS_BITS,       /* STATUS-DX-02 */
+	VQSIM_RULE_FEATURES_OFFER,    /* FEAT-DX-01 */
+	VQSIM_RULE_FEATURES_ACCEPTED, /* FEAT-D-03 */
+	VQSIM_RULE_FEATURES_REFUSED,  /* FEAT-D-05 */
+	VQSIM_RULE_CONFIG_GENERATION, /* CONFIG-DX-02 */
+	VQSIM_RULE_CONFIG_NOTIFY,     /* CONFIG-DX-03 */
+
+	VQSIM_RULE_UNDEFINED, /* SPLIT-D-16, PACKED-DX-07: bytes claimed that nobody wrote */
 	VQSIM_RULE_COUNT
 };
 
@@ -69,6 +100,7 @@ enum vqsim_rule {
 struct vqsim_rule_text {
 	const char *clause; /* "SPLIT-DX-02" */
 	const char *text;   /* one sentence */
+	const char *packed; /* the clause for packed rings, NULL: the same */
 };
 
 extern const struct vqsim_rule_text vqsim_rules[VQSIM_RULE_COUNT];
@@ -76,11 +108,26 @@ extern const struct vqsim_rule_text vqsim_rules[VQSIM_RULE_COUNT];
 struct vqsim_violation {
 	enum vqsim_rule rule;
 	uint16_t queue;
-	uint64_t step;    /* calls of the referee since it was made */
-	char detail[192]; /* what was seen, with numbers */
+	uint64_t step;      /* calls of the referee since it was made */
+	const char *clause; /* of the rule, for the format of this queue's ring */
+	char detail[192];   /* what was seen, with numbers */
 };
 
 struct vqsim_referee_queue;
+struct vqsim_undefined;
+
+/* What happened, for the report. Private. */
+struct vqsim_referee_note {
+	uint64_t step;
+	uint64_t values[2];
+	uint16_t queue;
+	uint8_t kind;
+};
+
+#define VQSIM_REFEREE_NOTES 16u
+
+/* The device-specific config space as it was read last. Private. */
+#define VQSIM_REFEREE_CONFIG 256u
 
 struct vqsim_referee {
 	struct vqsim_memory *memory;
@@ -89,9 +136,21 @@ struct vqsim_referee {
 	struct vqsim_violation first; /* valid if violations > 0 */
 	uint64_t step;
 
-	/* Called for each violation; NULL: one line on standard error for the first 16. */
+	/*
+	 * Called for each violation; NULL: printed on standard error, the first three in full
+	 * (vqsim_referee_print), 16 in all.
+	 */
 	void (*sink)(void *opaque, const struct vqsim_violation *violation);
 	void *opaque;
+
+	/* The command or test that does the same again, for the report. NULL: not known. */
+	const char *replay_hint;
+
+	/* What drivers fill writable memory with before they expose it; 0xa5 unless changed. */
+	uint8_t prefill;
+
+	/* NULL, or what is handed to the driver is compared between two runs (undefined.h). */
+	struct vqsim_undefined *undefined;
 
 	uint16_t queue_count;
 	struct vqsim_referee_queue *queues;
@@ -101,6 +160,26 @@ struct vqsim_referee {
 	bool needs_reset;
 	bool reset_excused; /* a driver's breach justifies DEVICE_NEEDS_RESET */
 	uint64_t config_notifications;
+
+	/* Private: the last steps, and the place in a ring that the next violation is about. */
+	struct vqsim_referee_note notes[VQSIM_REFEREE_NOTES];
+	uint64_t note_count;
+	int32_t marked_slot; /* -1: none */
+	uint8_t marked_part;
+	bool memcheck; /* run under valgrind */
+
+	/* Private: lifecycle.h. */
+	uint8_t status;
+	bool status_known;
+	bool offer_known;
+	uint64_t offer;
+	bool accepted_known;
+	uint64_t accepted;
+	uint32_t config_generation;
+	uint64_t config_announced;
+	bool config_live; /* the last read came after DRIVER_OK */
+	uint8_t config[VQSIM_REFEREE_CONFIG];
+	uint8_t config_known[VQSIM_REFEREE_CONFIG];
 
 	/* Private. What was noted when the status read 0. */
 	bool in_reset;
@@ -133,11 +212,12 @@ int vqsim_referee_set_up(struct vqsim_referee *referee, uint64_t features,
 void vqsim_referee_before_driver_ok(struct vqsim_referee *referee, uint16_t queue,
 				    uint64_t notifications);
 
-/* The driver moved the available index. */
+/* The driver moved the available index, or exposed descriptors of a packed ring. */
 void vqsim_referee_published(struct vqsim_referee *referee, uint16_t queue);
 
 /*
- * What the writable bytes of a chain must come back with: its used length, and
+ * What the writable bytes of a chain must come back with (head: what the used entry will
+ * name it by; packed: its buffer id): its used length, and
  * that its device-readable bytes are unchanged. To be told before the device runs; without it
  * any length up to the writable size is right.
  */
@@ -166,6 +246,33 @@ void vqsim_referee_was_reset(struct vqsim_referee *referee, uint64_t notificatio
  * the reset. notifications is the sum over all queues.
  */
 void vqsim_referee_after_reset(struct vqsim_referee *referee, uint64_t notifications);
+
+/*
+ * One queue was reset (2.6.1) and the device has confirmed it: what waits in its ring is
+ * forgotten, the ring stays as it is and no notification comes. Its buffers may be used again.
+ */
+void vqsim_referee_queue_was_reset(struct vqsim_referee *referee, uint16_t queue,
+				   uint64_t notifications);
+
+/*
+ * Right before the memory of that queue is used for anything else (or at the end):
+ * compare with what was noted at its reset. Nothing if it was not reset.
+ */
+void vqsim_referee_queue_after_reset(struct vqsim_referee *referee, uint16_t queue,
+				     uint64_t notifications);
+
+/* The queue was set up again after its reset. Returns 0 or -ENOMEM. */
+int vqsim_referee_queue_set_up(struct vqsim_referee *referee, uint16_t queue,
+			       const struct virtio_queue_setup *setup);
+
+/*
+ * Print a violation in full: clause, rule, what was seen, the last steps, what replays
+ * it, and the ring: as a picture in a file if the environment variable VQSIM_VIOLATIONS names a
+ * folder that can be written to, otherwise as text. Only within the sink, or
+ * before the referee is told anything else, ring and steps are those of the violation.
+ */
+void vqsim_referee_print(const struct vqsim_referee *referee,
+			 const struct vqsim_violation *violation, FILE *out);
 
 /* Whether the driver was seen to break the ring of this queue since the last reset. */
 bool vqsim_referee_queue_void(const struct vqsim_referee *referee, uint16_t queue);

@@ -17,105 +17,14 @@
 
 #include "referee_internal.h"
 
-/* A change of the readable bytes past these is left to the watch and to the canaries. */
-#define READABLE_HASHED 64u
-
-#define CHAIN_BYTES_MAX (UINT64_C(1) << 32)
-
-#define HASH_SEED UINT64_C(0x9e3779b97f4a7c15)
-#define HASH_STEP UINT64_C(0xff51afd7ed558ccd)
-
 /* One walk along one chain. */
 struct walk {
-	const struct vqsim_referee *referee;
-	bool want_readable; /* hash readable bytes too */
-	bool only_hash;     /* the second walk: what may be done with the chain is known */
-
+	struct referee_walk base;
 	const struct vring_desc *table; /* where next points into; NULL: not in one piece */
 	uint64_t table_gpa;
 	uint32_t entries;
 	bool nested;
-	uint32_t count;
-	bool writable_seen;
-	uint32_t readable_hashed;
-
-	uint64_t hash;
-	uint64_t readable_hash;
-	uint64_t size;
-	uint64_t writable;
-	bool malformed;
 };
-
-static uint64_t mix(uint64_t hash, uint64_t value)
-{
-	hash = (hash ^ value) * HASH_STEP;
-	return hash ^ (hash >> 32);
-}
-
-static uint64_t hash_bytes(uint64_t hash, const uint8_t *bytes, size_t size)
-{
-	uint64_t word;
-
-	for (; size >= sizeof(word); size -= sizeof(word), bytes += sizeof(word)) {
-		memcpy(&word, bytes, sizeof(word));
-		hash = mix(hash, word);
-	}
-	for (; size; size--)
-		hash = mix(hash, *bytes++);
-	return hash;
-}
-
-/* Whether the device may reach [gpa, gpa + size); regions may follow each other. */
-static bool reachable(const struct vqsim_memory *memory, uint64_t gpa, uint64_t size)
-{
-	for (unsigned i = 0; i < memory->count; i++) {
-		const struct vqsim_mapping *m = &memory->mappings[i];
-		uint64_t offset = gpa - m->range.gpa;
-
-		if (gpa < m->range.gpa || offset >= m->range.size || !m->exposed)
-			continue;
-		if (size <= m->range.size - offset)
-			return true;
-		gpa += m->range.size - offset;
-		size -= m->range.size - offset;
-	}
-	return false;
-}
-
-static void walk_readable(struct walk *w, uint64_t gpa, uint32_t size)
-{
-	const uint8_t *bytes;
-
-	if (size > READABLE_HASHED - w->readable_hashed)
-		size = READABLE_HASHED - w->readable_hashed;
-	if (size == 0)
-		return;
-	bytes = vqsim_memory_find(w->referee->memory, gpa, size);
-	if (bytes)
-		w->readable_hash = hash_bytes(w->readable_hash, bytes, size);
-	w->readable_hashed += size;
-}
-
-static void walk_buffer(struct walk *w, const struct vring_desc *desc)
-{
-	uint64_t gpa = le64toh(desc->addr);
-	uint32_t size = le32toh(desc->len);
-
-	if (size && !w->only_hash && !reachable(w->referee->memory, gpa, size))
-		w->malformed = true;
-	w->size += size;
-	if (w->size > CHAIN_BYTES_MAX)
-		w->malformed = true;
-	if (le16toh(desc->flags) & VRING_DESC_F_WRITE) {
-		w->writable_seen = true;
-		w->writable += size;
-		return;
-	}
-	if (w->writable_seen)
-		w->malformed = true; /* 2.7.4.2: readable ones come first */
-	if (w->want_readable)
-		walk_readable(w, gpa, size);
-}
 
 /*
  * Go on in the table that desc points to (2.7.5.3.1).
@@ -123,42 +32,22 @@ static void walk_buffer(struct walk *w, const struct vring_desc *desc)
  */
 static bool walk_enter(struct walk *w, const struct vring_desc *desc)
 {
+	struct vqsim_referee *referee = w->base.referee;
 	uint64_t gpa = le64toh(desc->addr);
 	uint32_t size = le32toh(desc->len);
-	bool negotiated = w->referee->features & VIRTIO_FEATURE(VIRTIO_RING_F_INDIRECT_DESC);
 
-	if (!negotiated || w->nested || (le16toh(desc->flags) & VRING_DESC_F_NEXT))
-		w->malformed = true;
-	if (size == 0 || size % sizeof(struct vring_desc) ||
-	    size / sizeof(struct vring_desc) > REFEREE_CHAIN_MAX)
-		w->malformed = true;
-	if (!reachable(w->referee->memory, gpa, size))
-		w->malformed = true;
-	if (w->nested || !negotiated)
+	if (w->nested || (le16toh(desc->flags) & VRING_DESC_F_NEXT) ||
+	    referee_table_malformed(&w->base, gpa, size))
+		w->base.malformed = true;
+	if (w->nested || !referee_feature(referee, VIRTIO_RING_F_INDIRECT_DESC))
 		return false;
 	w->nested = true;
 	w->entries = size / sizeof(struct vring_desc);
 	w->table_gpa = gpa;
-	w->table = vqsim_memory_find(w->referee->memory, gpa, size);
+	w->table = vqsim_memory_find(referee->memory, gpa, size);
+	if (w->base.expose)
+		referee_expose(referee, gpa, size, false);
 	return w->entries > 0;
-}
-
-/* Copy out of guest memory, over regions that follow each other. Returns whether all is there. */
-static bool copy_out(const struct vqsim_memory *memory, uint64_t gpa, uint8_t *to, size_t size)
-{
-	const uint8_t *from = vqsim_memory_find(memory, gpa, size);
-
-	if (from) {
-		memcpy(to, from, size);
-		return true;
-	}
-	for (; size; size--, gpa++) {
-		from = vqsim_memory_find(memory, gpa, 1);
-		if (!from)
-			return false;
-		*to++ = *from;
-	}
-	return true;
 }
 
 /*
@@ -168,8 +57,8 @@ static bool copy_out(const struct vqsim_memory *memory, uint64_t gpa, uint8_t *t
 static bool load_desc(const struct walk *w, uint32_t index, struct vring_desc *desc)
 {
 	if (!w->table)
-		return copy_out(w->referee->memory, w->table_gpa + index * sizeof(*desc),
-				(uint8_t *)desc, sizeof(*desc));
+		return referee_copy_out(w->base.referee->memory,
+					w->table_gpa + index * sizeof(*desc), desc, sizeof(*desc));
 	memcpy(desc, (const uint8_t *)w->table + index * sizeof(*desc), sizeof(*desc));
 	return true;
 }
@@ -180,74 +69,66 @@ static bool walk_step(struct walk *w, uint32_t *next, uint32_t limit)
 	struct vring_desc desc;
 	uint64_t words[2];
 
-	if (*next >= w->entries || w->count++ >= limit || !load_desc(w, *next, &desc)) {
-		w->malformed = true;
+	if (*next >= w->entries || w->base.count++ >= limit || !load_desc(w, *next, &desc)) {
+		w->base.malformed = true;
 		return false;
 	}
 	memcpy(words, &desc, sizeof(words));
-	w->hash = mix(mix(w->hash, words[0]), words[1]);
+	w->base.hash = referee_mix(referee_mix(w->base.hash, words[0]), words[1]);
 
 	if (le16toh(desc.flags) & VRING_DESC_F_INDIRECT) {
 		*next = 0;
 		if (walk_enter(w, &desc)) {
 			/* What points to a table carries no buffer and does not count. */
-			w->count--;
+			w->base.count--;
 			return true;
 		}
 		if (w->nested)
 			return false;
 		/* Not negotiated: a lenient device takes it for a buffer. */
 	}
-	walk_buffer(w, &desc);
+	referee_walk_buffer(&w->base, le64toh(desc.addr), le32toh(desc.len),
+			    le16toh(desc.flags) & VRING_DESC_F_WRITE);
 	*next = le16toh(desc.next);
 	return le16toh(desc.flags) & VRING_DESC_F_NEXT;
 }
 
-static struct walk walk_chain(const struct vqsim_referee *referee,
-			      const struct vqsim_referee_queue *q, uint32_t head,
-			      bool want_readable, bool only_hash)
+/* base says what is wanted of the walk. */
+static void walk_chain(const struct vqsim_referee_queue *q, uint32_t head,
+		       struct referee_walk *base)
 {
 	struct walk w = {
-		.referee = referee,
-		.want_readable = want_readable,
-		.only_hash = only_hash,
+		.base = *base,
 		.table = q->desc,
 		.table_gpa = q->setup.desc_gpa,
 		.entries = q->setup.size,
-		.hash = HASH_SEED,
-		.readable_hash = HASH_SEED,
 	};
 	uint32_t limit = q->setup.size > REFEREE_CHAIN_MAX ? q->setup.size : REFEREE_CHAIN_MAX;
 
+	w.base.hash = w.base.readable_hash = w.base.writable_hash = REFEREE_HASH_SEED;
 	while (walk_step(&w, &head, limit))
 		;
-	return w;
-}
-
-/* Remember the canaries around the piece at gpa, if it is one that the allocator gave out. */
-static void set_part(const struct vqsim_memory *memory, struct referee_part *part, const char *name,
-		     uint64_t gpa)
-{
-	*part = (struct referee_part){.name = name, .gpa = gpa};
-	for (size_t i = 0; i < memory->allocation_count; i++)
-		if (memory->allocations[i].gpa == gpa)
-			part->size = memory->allocations[i].size;
-	if (part->size == 0)
-		return;
-	part->before = vqsim_memory_at(memory, gpa - VQSIM_CANARY_SIZE, VQSIM_CANARY_SIZE);
-	part->behind = vqsim_memory_at(memory, gpa + part->size, VQSIM_CANARY_SIZE);
-	memcpy(part->canaries[0], part->before, VQSIM_CANARY_SIZE);
-	memcpy(part->canaries[1], part->behind, VQSIM_CANARY_SIZE);
+	*base = w.base;
 }
 
 static bool rings_reachable(const struct vqsim_memory *memory, const struct virtio_queue_setup *s)
 {
-	return reachable(memory, s->desc_gpa, 16u * s->size) &&
-	       reachable(memory, s->driver_gpa, 6 + 2u * s->size) &&
-	       reachable(memory, s->device_gpa, 6 + 8u * s->size);
+	return referee_reachable(memory, s->desc_gpa, 16u * s->size) &&
+	       referee_reachable(memory, s->driver_gpa, 6 + 2u * s->size) &&
+	       referee_reachable(memory, s->device_gpa, 6 + 8u * s->size);
 }
 
-void referee_split_set_up(struct vqsim_referee *referee, struct vqsim_referee_queue *q)
+static struct referee_words words_now(const struct vqsim_referee_queue *q)
+{
+	return (struct referee_words){
+		.flags = le16toh(q->avail->flags),
+		.index = le16toh(q->avail->idx),
+		.event = le16toh(*q->used_event),
+		.device_event = le16toh(*q->avail_event),
+	};
+}
+
+static void set_up(struct vqsim_referee *referee, struct vqsim_referee_queue *q)
 {
 	const struct virtio_queue_setup *s = &q->setup;
 	struct vqsim_memory *memory = referee->memory;
@@ -255,65 +136,48 @@ void referee_split_set_up(struct vqsim_referee *referee, struct vqsim_referee_qu
 	q->desc = vqsim_memory_find(memory, s->desc_gpa, 16u * s->size);
 	q->avail = vqsim_memory_find(memory, s->driver_gpa, 6 + 2u * s->size);
 	q->used = vqsim_memory_find(memory, s->device_gpa, 6 + 8u * s->size);
-	q->ruined = q->voided = !q->avail || !q->used;
+	q->readable = q->avail && q->used;
+	q->ruined = q->voided = !q->readable;
 	if (!rings_reachable(memory, s))
 		referee->reset_excused = true;
 	q->avail_seen = q->avail_checked = s->resume.avail_index;
 	q->used_seen = q->reaped = s->resume.used_index;
-	q->outstanding = 0;
-	q->malformed = 0;
 	memset(q->chains, 0, s->size * sizeof(*q->chains));
 	if (q->ruined)
 		return;
 	q->used_event = &q->avail->ring[s->size];
 	q->avail_event = (const __virtio16 *)&q->used->ring[s->size];
-	q->before = referee_split_words(q);
-	set_part(memory, &q->parts[0], "descriptor table", s->desc_gpa);
-	set_part(memory, &q->parts[1], "available ring", s->driver_gpa);
-	set_part(memory, &q->parts[2], "used ring", s->device_gpa);
-}
-
-struct referee_words referee_split_words(const struct vqsim_referee_queue *q)
-{
-	return (struct referee_words){
-		.flags = le16toh(q->avail->flags),
-		.index = le16toh(q->avail->idx),
-		.used_event = le16toh(*q->used_event),
-		.avail_event = le16toh(*q->avail_event),
-	};
-}
-
-static void ruin(struct vqsim_referee *referee, struct vqsim_referee_queue *q)
-{
-	q->ruined = true;
-	q->voided = true;
-	referee->reset_excused = true;
+	q->before = words_now(q);
+	memcpy(q->used_copy, q->used->ring, s->size * sizeof(*q->used_copy));
+	referee_part_set(memory, &q->parts[0], "descriptor table", s->desc_gpa);
+	referee_part_set(memory, &q->parts[1], "available ring", s->driver_gpa);
+	referee_part_set(memory, &q->parts[2], "used ring", s->device_gpa);
+	referee_expose(referee, s->desc_gpa, 16u * s->size, false);
+	referee_expose(referee, s->driver_gpa, 6 + 2u * s->size, false);
+	referee_expose(referee, s->device_gpa, 6 + 8u * s->size, false);
 }
 
 static void chain_available(struct vqsim_referee *referee, struct vqsim_referee_queue *q,
-			    uint16_t head)
+			    uint16_t queue, uint16_t slot)
 {
+	uint16_t head = q->avail_heads[slot];
+	struct referee_walk walk = {.referee = referee, .expose = referee->memcheck};
 	struct referee_chain *chain;
-	struct walk w;
 
 	if (head >= q->setup.size || q->chains[head].state == REFEREE_CHAIN_AVAILABLE) {
-		ruin(referee, q);
+		referee_void(referee, q);
 		return;
 	}
 	chain = &q->chains[head];
-	w = walk_chain(referee, q, head, chain->expected, false);
-	chain->hash = w.hash;
-	chain->readable_hash = w.readable_hash;
-	chain->writable = w.writable;
-	chain->malformed = w.malformed;
-	chain->reported = false;
-	chain->state = REFEREE_CHAIN_AVAILABLE;
-	q->outstanding++;
-	q->malformed += w.malformed;
-	referee->reset_excused |= w.malformed;
+	walk.want_readable = chain->expected;
+	walk_chain(q, head, &walk);
+	chain->slot = slot;
+	referee_chain_available(referee, q, queue, head, chain, &walk);
+	if (referee_in_order(referee))
+		referee_order_push(q, head);
 }
 
-void referee_split_look(struct vqsim_referee *referee, struct vqsim_referee_queue *q)
+static void look(struct vqsim_referee *referee, struct vqsim_referee_queue *q, uint16_t queue)
 {
 	uint16_t mask = q->setup.size - 1;
 	uint16_t index;
@@ -322,18 +186,35 @@ void referee_split_look(struct vqsim_referee *referee, struct vqsim_referee_queu
 		return;
 	index = le16toh(__atomic_load_n(&q->avail->idx, __ATOMIC_ACQUIRE));
 	if ((uint16_t)(index - q->avail_seen) > q->setup.size)
-		ruin(referee, q);
+		referee_void(referee, q);
 	while (!q->ruined && q->avail_seen != index) {
 		uint16_t slot = q->avail_seen++ & mask;
 
 		q->avail_heads[slot] = le16toh(q->avail->ring[slot]);
-		chain_available(referee, q, q->avail_heads[slot]);
+		chain_available(referee, q, queue, slot);
 	}
 }
 
-void referee_split_expect(struct vqsim_referee *referee, struct vqsim_referee_queue *q,
-			  uint16_t head, uint32_t len)
+static void before_run(struct vqsim_referee *referee, struct vqsim_referee_queue *q)
 {
+	(void)referee;
+	q->before = words_now(q);
+}
+
+static bool used_early(struct vqsim_referee *referee, struct vqsim_referee_queue *q)
+{
+	uint16_t index = le16toh(q->used->idx);
+	bool early = index != q->used_seen;
+
+	(void)referee;
+	q->used_seen = q->reaped = index;
+	return early;
+}
+
+static void expect(struct vqsim_referee *referee, struct vqsim_referee_queue *q, uint16_t head,
+		   uint32_t len)
+{
+	struct referee_walk walk = {.referee = referee, .want_readable = true, .only_hash = true};
 	struct referee_chain *chain;
 
 	if (q->ruined || head >= q->setup.size)
@@ -341,153 +222,261 @@ void referee_split_expect(struct vqsim_referee *referee, struct vqsim_referee_qu
 	chain = &q->chains[head];
 	chain->expected = true;
 	chain->expected_len = len;
-	if (chain->state == REFEREE_CHAIN_AVAILABLE)
-		chain->readable_hash = walk_chain(referee, q, head, true, true).readable_hash;
+	if (chain->state != REFEREE_CHAIN_AVAILABLE)
+		return;
+	walk_chain(q, head, &walk);
+	chain->readable_hash = walk.readable_hash;
 }
 
-bool referee_split_spoilt(struct vqsim_referee *referee, struct vqsim_referee_queue *q)
+static bool spoilt(struct vqsim_referee *referee, struct vqsim_referee_queue *q)
 {
 	if (q->voided || !rings_reachable(referee->memory, &q->setup))
 		return true;
-	for (uint32_t head = 0; head < q->setup.size; head++)
-		if (q->chains[head].state == REFEREE_CHAIN_AVAILABLE &&
-		    walk_chain(referee, q, head, false, false).malformed)
+	for (uint32_t head = 0; head < q->setup.size; head++) {
+		struct referee_walk walk = {.referee = referee};
+
+		if (q->chains[head].state != REFEREE_CHAIN_AVAILABLE)
+			continue;
+		walk_chain(q, head, &walk);
+		if (walk.malformed)
 			return true;
+	}
 	return false;
 }
 
-static void check_len(struct vqsim_referee *referee, uint16_t queue, uint32_t head,
-		      const struct referee_chain *chain, uint32_t len)
-{
-	if (len > chain->writable)
-		vqsim_referee_violation(referee, VQSIM_RULE_USED_LEN, queue,
-					"id %u: len %u, writable bytes %llu", head, len,
-					(unsigned long long)chain->writable);
-	else if (chain->expected && !chain->malformed && len != chain->expected_len)
-		vqsim_referee_violation(referee, VQSIM_RULE_USED_LEN_EXACT, queue,
-					"id %u: len %u, expected %u", head, len,
-					chain->expected_len);
-}
-
-static void check_unchanged(struct vqsim_referee *referee, struct vqsim_referee_queue *q,
-			    uint16_t queue, uint32_t head)
+/* What the device did to the bytes and descriptors of a chain that it says is done. */
+static void check_chain(struct vqsim_referee *referee, struct vqsim_referee_queue *q,
+			uint16_t queue, uint16_t head, uint32_t len)
 {
 	const struct referee_chain *chain = &q->chains[head];
-	struct walk w = walk_chain(referee, q, head, chain->expected, true);
+	struct referee_handed handed = {referee, queue, head, len};
+	struct referee_walk walk = {
+		.referee = referee, .want_readable = chain->expected, .only_hash = true};
 
-	if (w.hash != chain->hash)
+	if (referee->memcheck || referee->undefined)
+		walk.handed = &handed;
+	walk_chain(q, head, &walk);
+	if (walk.hash != chain->hash)
 		vqsim_referee_violation(referee, VQSIM_RULE_DESC_WRITTEN, queue,
 					"a descriptor of chain %u changed while it was in flight",
 					head);
-	else if (chain->expected && w.readable_hash != chain->readable_hash)
+	else if (chain->expected && walk.readable_hash != chain->readable_hash)
 		vqsim_referee_violation(referee, VQSIM_RULE_READABLE_WRITTEN, queue,
 					"readable bytes of chain %u changed", head);
 }
 
-/* Check the entry at a used index. Returns its head, or REFEREE_NO_HEAD if it names none. */
-static uint16_t check_entry(struct vqsim_referee *referee, struct vqsim_referee_queue *q,
-			    uint16_t queue, uint16_t index)
+static void chain_done(struct vqsim_referee_queue *q, uint16_t slot, uint16_t head)
 {
-	const struct vring_used_elem *entry = &q->used->ring[index & (q->setup.size - 1)];
-	uint32_t id = le32toh(entry->id);
-	struct referee_chain *chain;
+	struct referee_chain *chain = &q->chains[head];
 
-	if (id >= q->setup.size || q->chains[id].state != REFEREE_CHAIN_AVAILABLE) {
-		vqsim_referee_violation(
-			referee, VQSIM_RULE_USED_ID, queue, "id %u at used index %u: %s", id, index,
-			id >= q->setup.size                         ? "not below the queue size"
-			: q->chains[id].state == REFEREE_CHAIN_USED ? "used already"
-								    : "was not made available");
-		return REFEREE_NO_HEAD;
-	}
-	chain = &q->chains[id];
-	check_len(referee, queue, id, chain, le32toh(entry->len));
-	check_unchanged(referee, q, queue, id);
 	chain->state = REFEREE_CHAIN_USED;
 	chain->expected = false;
 	q->outstanding--;
 	q->malformed -= chain->malformed;
-	return id;
+	q->used_heads[slot] = head;
 }
 
-void referee_split_used(struct vqsim_referee *referee, struct vqsim_referee_queue *q,
-			uint16_t queue)
+/* Whether the entry names a chain that waits. */
+static bool check_id(const struct referee_run *run, uint16_t slot, uint32_t id)
 {
-	uint16_t index = le16toh(__atomic_load_n(&q->used->idx, __ATOMIC_ACQUIRE));
-	uint16_t added = index - q->used_seen;
-	uint16_t mask = q->setup.size - 1;
+	const struct vqsim_referee_queue *q = run->q;
 
-	if (!q->ruined && added > q->outstanding) {
-		vqsim_referee_violation(referee, VQSIM_RULE_USED_INDEX, queue,
+	if (id < q->setup.size && q->chains[id].state == REFEREE_CHAIN_AVAILABLE)
+		return true;
+	referee_mark(run->referee, 1, slot);
+	vqsim_referee_violation(
+		run->referee, VQSIM_RULE_USED_ID, run->queue, "id %u in used slot %u: %s", id, slot,
+		id >= q->setup.size                         ? "not below the queue size"
+		: q->chains[id].state == REFEREE_CHAIN_USED ? "used already"
+							    : "was not made available");
+	return false;
+}
+
+/*
+ * The chains before the one with id, which the entry stands for too (2.7.9): their
+ * slots in the used ring are skipped.
+ */
+static void take_skipped(const struct referee_run *run, uint16_t index, uint16_t count)
+{
+	struct vqsim_referee_queue *q = run->q;
+
+	for (uint16_t i = 0; i < count; i++) {
+		uint16_t head = referee_order_pop(q);
+		uint16_t slot = (index + i) & (q->setup.size - 1);
+
+		referee_check_skipped(run->referee, run->queue, head, &q->chains[head]);
+		check_chain(run->referee, q, run->queue, head, (uint32_t)q->chains[head].writable);
+		chain_done(q, slot, head);
+	}
+}
+
+static void check_slots_skipped(const struct referee_run *run, uint16_t index, uint16_t count)
+{
+	struct vqsim_referee_queue *q = run->q;
+
+	for (uint16_t i = 1; i < count; i++) {
+		uint16_t slot = (index + i) & (q->setup.size - 1);
+
+		if (memcmp(&q->used->ring[slot], &q->used_copy[slot], sizeof(*q->used_copy)) == 0)
+			continue;
+		referee_mark(run->referee, 1, slot);
+		vqsim_referee_violation(run->referee, VQSIM_RULE_IN_ORDER, run->queue,
+					"used slot %u was written (id %u), but the entry before it "
+					"stands for %u chains",
+					slot, le32toh(q->used->ring[slot].id), count);
+	}
+}
+
+/* The chains that an entry stands for, at most left. Returns 0: out of order. */
+static uint16_t batch_size(const struct referee_run *run, uint16_t index, uint16_t id,
+			   uint16_t left)
+{
+	uint16_t slot = index & (run->q->setup.size - 1);
+	uint16_t batch;
+
+	if (!referee_in_order(run->referee))
+		return 1;
+	batch = referee_order_batch(run->q, id);
+	if (batch <= left) {
+		check_slots_skipped(run, index, batch);
+		return batch;
+	}
+	referee_mark(run->referee, 1, slot);
+	vqsim_referee_violation(run->referee, VQSIM_RULE_IN_ORDER, run->queue,
+				"id %u in used slot %u: %u chains came before it, used idx moved "
+				"by %u from there",
+				id, slot, batch - 1u, left);
+	return 0;
+}
+
+/* Check the entry at a used index. Returns the number of entries that it stands for, at most left. */
+static uint16_t take_entry(const struct referee_run *run, uint16_t index, uint16_t left)
+{
+	struct vqsim_referee_queue *q = run->q;
+	uint16_t slot = index & (q->setup.size - 1);
+	const struct vring_used_elem *entry = &q->used->ring[slot];
+	uint32_t id = le32toh(entry->id), len = le32toh(entry->len);
+	uint16_t batch;
+
+	referee_note(run->referee, REFEREE_NOTE_USED, run->queue, id, len);
+	q->used_heads[slot] = REFEREE_NONE;
+	if (!check_id(run, slot, id))
+		return 1;
+	batch = batch_size(run, index, (uint16_t)id, left);
+	if (batch == 0) {
+		q->ruined = true;
+		return left;
+	}
+	if (batch > 1)
+		take_skipped(run, index, batch - 1);
+	if (referee_in_order(run->referee)) {
+		referee_order_pop(q);
+		memcpy(&q->used_copy[slot], entry, sizeof(*entry));
+	}
+	referee_mark(run->referee, 1, slot);
+	referee_check_len(run->referee, run->queue, id, &q->chains[id], len);
+	check_chain(run->referee, q, run->queue, (uint16_t)id, len);
+	run->referee->marked_slot = -1;
+	chain_done(q, (index + batch - 1u) & (q->setup.size - 1u), (uint16_t)id);
+	return batch;
+}
+
+static void used(struct referee_run *run)
+{
+	struct vqsim_referee_queue *q = run->q;
+	uint16_t index = le16toh(__atomic_load_n(&q->used->idx, __ATOMIC_ACQUIRE));
+
+	run->used_before = q->used_seen;
+	run->added = index - q->used_seen;
+	if (!q->ruined && run->added > q->outstanding) {
+		vqsim_referee_violation(run->referee, VQSIM_RULE_USED_INDEX, run->queue,
 					"used idx went from %u to %u with %u chains to use",
 					q->used_seen, index, q->outstanding);
 		/* Where the device believes to be is anyone's guess: one report, not hundreds. */
 		q->ruined = true;
 	}
-	for (uint16_t i = 0; !q->ruined && i < added; i++)
-		q->used_heads[(q->used_seen + i) & mask] =
-			check_entry(referee, q, queue, q->used_seen + i);
+	for (uint16_t i = 0; !q->ruined && i < run->added;)
+		i += take_entry(run, q->used_seen + i, run->added - i);
 	q->used_seen = index;
 }
 
-static void check_canaries(struct vqsim_referee *referee, struct vqsim_referee_queue *q,
-			   uint16_t queue)
+static void check_slots(const struct referee_run *run)
 {
-	for (unsigned i = 0; i < REFEREE_PARTS; i++) {
-		struct referee_part *part = &q->parts[i];
-		uint64_t bad = 0;
+	struct vqsim_referee_queue *q = run->q;
 
-		if (part->size == 0 ||
-		    (memcmp(part->before, part->canaries[0], VQSIM_CANARY_SIZE) == 0 &&
-		     memcmp(part->behind, part->canaries[1], VQSIM_CANARY_SIZE) == 0))
-			continue;
-		vqsim_memory_canary_intact(referee->memory, part->gpa, part->size, &bad);
-		vqsim_referee_violation(referee, VQSIM_RULE_FOOTPRINT, queue,
-					"byte at gpa 0x%llx beside the %s changed",
-					(unsigned long long)bad, part->name);
-		part->size = 0;
-	}
-}
-
-static void check_slots(struct vqsim_referee *referee, struct vqsim_referee_queue *q,
-			uint16_t queue)
-{
 	for (; q->avail_checked != q->avail_seen; q->avail_checked++) {
 		uint16_t slot = q->avail_checked & (q->setup.size - 1);
 		uint16_t head = le16toh(q->avail->ring[slot]);
 
-		if (head != q->avail_heads[slot])
-			vqsim_referee_violation(referee, VQSIM_RULE_AVAIL_WRITTEN, queue,
-						"slot %u changed from %u to %u", slot,
-						q->avail_heads[slot], head);
+		if (head == q->avail_heads[slot])
+			continue;
+		referee_mark(run->referee, 0, slot);
+		vqsim_referee_violation(run->referee, VQSIM_RULE_AVAIL_WRITTEN, run->queue,
+					"slot %u changed from %u to %u", slot, q->avail_heads[slot],
+					head);
 	}
 }
 
-void referee_split_untouched(struct vqsim_referee *referee, struct vqsim_referee_queue *q,
-			     uint16_t queue)
+static void untouched(const struct referee_run *run)
 {
-	struct referee_words now = referee_split_words(q);
+	struct vqsim_referee_queue *q = run->q;
+	struct referee_words now = words_now(q);
 	const struct referee_words *was = &q->before;
 
-	if (now.flags != was->flags || now.index != was->index || now.used_event != was->used_event)
-		vqsim_referee_violation(referee, VQSIM_RULE_AVAIL_WRITTEN, queue,
+	if (now.flags != was->flags || now.index != was->index || now.event != was->event)
+		vqsim_referee_violation(run->referee, VQSIM_RULE_AVAIL_WRITTEN, run->queue,
 					"flags %u idx %u used_event %u were %u, %u, %u", now.flags,
-					now.index, now.used_event, was->flags, was->index,
-					was->used_event);
+					now.index, now.event, was->flags, was->index, was->event);
 	/* What is available from here on is not what the driver exposed. */
 	q->ruined |= now.index != was->index;
-	if (!referee_event_idx(referee) && now.avail_event != was->avail_event)
-		vqsim_referee_violation(referee, VQSIM_RULE_AVAIL_EVENT, queue,
-					"avail_event changed from %u to %u", was->avail_event,
-					now.avail_event);
+	if (!referee_event_idx(run->referee) && now.device_event != was->device_event)
+		vqsim_referee_violation(run->referee, VQSIM_RULE_AVAIL_EVENT, run->queue,
+					"avail_event changed from %u to %u", was->device_event,
+					now.device_event);
 	if (!q->ruined)
-		check_slots(referee, q, queue);
-	check_canaries(referee, q, queue);
+		check_slots(run);
+	referee_check_canaries(run);
 }
 
-uint64_t referee_split_hash(const struct vqsim_referee_queue *q)
+static void reaped(struct vqsim_referee_queue *q)
 {
-	if (!q->used)
-		return 0;
-	return hash_bytes(HASH_SEED, (const uint8_t *)q->used, 6 + 8u * q->setup.size);
+	uint16_t head = REFEREE_NONE;
+
+	/* Entries that name no chain are of no interest to the driver either. */
+	while (head == REFEREE_NONE && q->reaped != q->used_seen)
+		head = q->used_heads[q->reaped++ & (q->setup.size - 1)];
+	if (head != REFEREE_NONE && q->chains[head].state == REFEREE_CHAIN_USED)
+		q->chains[head].state = REFEREE_CHAIN_FREE;
 }
+
+static uint64_t hash(struct vqsim_referee *referee, struct vqsim_referee_queue *q, bool buffers)
+{
+	uint64_t sum = referee_hash_bytes(REFEREE_HASH_SEED, q->used, 6 + 8u * q->setup.size);
+
+	for (uint32_t head = 0; buffers && !q->ruined && head < q->setup.size; head++) {
+		struct referee_walk walk = {
+			.referee = referee, .only_hash = true, .want_writable = true};
+
+		if (q->chains[head].state != REFEREE_CHAIN_AVAILABLE)
+			continue;
+		walk_chain(q, head, &walk);
+		sum = referee_mix(sum, walk.writable_hash);
+	}
+	return sum;
+}
+
+const struct referee_ring_ops referee_split_ops = {
+	.set_up = set_up,
+	.look = look,
+	.expect = expect,
+	.before_run = before_run,
+	.used_early = used_early,
+	.used = used,
+	.untouched = untouched,
+	.notified = referee_split_notified,
+	.at_rest = referee_split_at_rest,
+	.reaped = reaped,
+	.spoilt = spoilt,
+	.hash = hash,
+	.draw = referee_split_draw,
+};

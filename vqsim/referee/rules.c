@@ -2,44 +2,131 @@
 #include "referee.h"
 
 const struct vqsim_rule_text vqsim_rules[VQSIM_RULE_COUNT] = {
-	[VQSIM_RULE_USED_ID] = {"SPLIT-DX-02", "used id is the head of a chain that is available "
-					       "and not yet used"},
-	[VQSIM_RULE_USED_LEN] = {"SPLIT-D-16", "used len covers only bytes of the writable part "
-					       "that the device wrote"},
-	[VQSIM_RULE_USED_LEN_EXACT] = {"SPLIT-DX-03", "used len counts the bytes written into the "
-						      "writable part"},
-	[VQSIM_RULE_USED_INDEX] = {"SPLIT-DX-04", "used idx grows by the number of entries"},
-	[VQSIM_RULE_USED_FLAGS] = {"SPLIT-D-18", "used flags is 0 or 1, and 0 with EVENT_IDX "
-						 "(SPLIT-D-20)"},
-	[VQSIM_RULE_NOTIFY_MISSING] = {"SPLIT-D-11", "used entries come with a notification while "
-						     "avail flags is 0"},
-	[VQSIM_RULE_NOTIFY_EXCESS] = {"SPLIT-D-10", "no notification without used entries or while "
-						    "avail flags is 1"},
-	[VQSIM_RULE_EVENT_MISSING] = {"SPLIT-D-13", "a notification comes when the entry at "
-						    "used_event is written"},
-	[VQSIM_RULE_EVENT_EXCESS] = {"SPLIT-D-14", "no notification comes unless the entry at "
-						   "used_event is written"},
-	[VQSIM_RULE_AVAIL_WRITTEN] = {"SPLIT-DX-05", "the device never writes to the available "
-						     "ring"},
-	[VQSIM_RULE_DESC_WRITTEN] = {"SPLIT-D-06", "the device never writes a descriptor"},
-	[VQSIM_RULE_AVAIL_EVENT] = {"SPLIT-DX-12", "avail_event is not written without EVENT_IDX"},
-	[VQSIM_RULE_READABLE_WRITTEN] = {"SPLIT-D-03", "device-readable memory is never written"},
-	[VQSIM_RULE_FOOTPRINT] = {"SPLIT-D-16", "the device writes only what the driver exposed"},
-	[VQSIM_RULE_CHAIN_LOST] = {"BLK-DX-11", "every chain that was taken is used, however wrong "
-						"it is"},
-	[VQSIM_RULE_KICK_LOST] = {"SPLIT-D-21", "an idle device asks for a kick for the next "
-						"chain"},
-	[VQSIM_RULE_PROGRESS] = {"BLK-DX-11", "the work of one kick comes to an end"},
-	[VQSIM_RULE_EARLY_USE] = {"STATUS-D-01", "no buffer is used before DRIVER_OK"},
-	[VQSIM_RULE_EARLY_NOTIFY] = {"STATUS-D-02", "no used-buffer notification comes before "
-						    "DRIVER_OK"},
-	[VQSIM_RULE_NEEDLESS_RESET] = {"STATUS-D-03", "a device asks for a reset only when it "
-						      "cannot go on without one"},
-	[VQSIM_RULE_RESET_SILENT] = {"STATUS-D-04", "DEVICE_NEEDS_RESET after DRIVER_OK comes with "
-						    "a config-change notification"},
-	[VQSIM_RULE_AFTER_RESET] = {"RESET-D-02", "after a reset no notification is sent and no "
-						  "queue memory touched (RESET-D-03)"},
-	[VQSIM_RULE_STATUS] = {"BLK-DX-11", "every request is answered with one status byte"},
-	[VQSIM_RULE_DATA] = {"BLK-DX-05", "a read returns what was written last"},
-	[VQSIM_RULE_DURABLE] = {"BLK-D-21", "what a flush covered survives a loss of power"},
+	[VQSIM_RULE_USED_ID] = {"SPLIT-DX-02",
+				"used id is the name of a chain that is available and not yet used",
+				"PACKED-DX-08"},
+	[VQSIM_RULE_USED_LEN] = {"SPLIT-D-16",
+				 "used len covers only bytes of the writable part that the device "
+				 "wrote",
+				 "PACKED-DX-07"},
+	[VQSIM_RULE_USED_LEN_EXACT] = {"SPLIT-DX-03",
+				       "used len counts the bytes written into the writable part",
+				       "PACKED-DX-07"},
+	[VQSIM_RULE_USED_INDEX] = {"SPLIT-DX-04", "used idx grows by the number of entries", NULL},
+	[VQSIM_RULE_USED_FLAGS] = {"SPLIT-D-18",
+				   "used flags is 0 or 1, and 0 with EVENT_IDX (SPLIT-D-20)", NULL},
+	[VQSIM_RULE_NOTIFY_MISSING] = {"SPLIT-D-11",
+				       "used entries come with a notification while the driver "
+				       "wants them",
+				       "PACKED-DX-14"},
+	[VQSIM_RULE_NOTIFY_EXCESS] = {"SPLIT-D-10",
+				      "no notification without used entries or while the driver "
+				      "wants none",
+				      "PACKED-DX-15"},
+	[VQSIM_RULE_EVENT_MISSING] = {"SPLIT-D-13",
+				      "a notification comes when the entry at the driver's event "
+				      "is used",
+				      "PACKED-DX-16"},
+	[VQSIM_RULE_EVENT_EXCESS] = {"SPLIT-D-14",
+				     "no notification comes unless the entry at the driver's event "
+				     "is used",
+				     "PACKED-DX-16"},
+	[VQSIM_RULE_AVAIL_WRITTEN] = {"SPLIT-DX-05",
+				      "the device never writes to the available ring or driver "
+				      "area",
+				      "PACKED-DX-02"},
+	[VQSIM_RULE_DESC_WRITTEN] = {"SPLIT-D-06",
+				     "the device never writes a descriptor that is not its own",
+				     "PACKED-DX-11"},
+	[VQSIM_RULE_AVAIL_EVENT] = {"SPLIT-DX-12", "avail_event is not written without EVENT_IDX",
+				    NULL},
+	[VQSIM_RULE_READABLE_WRITTEN] = {"SPLIT-D-03", "device-readable memory is never written",
+					 "PACKED-D-04"},
+	[VQSIM_RULE_FOOTPRINT] = {"SPLIT-D-16", "the device writes only what the driver exposed",
+				  "PACKED-DX-07"},
+	[VQSIM_RULE_CHAIN_LOST] = {"BLK-DX-11",
+				   "every chain that was taken is used, however wrong it is", NULL},
+	[VQSIM_RULE_KICK_LOST] = {"SPLIT-D-21", "an idle device asks for a kick for the next chain",
+				  NULL},
+	[VQSIM_RULE_PROGRESS] = {"BLK-DX-11", "the work of one kick comes to an end", NULL},
+	[VQSIM_RULE_EARLY_USE] = {"STATUS-D-01", "no buffer is used before DRIVER_OK", NULL},
+	[VQSIM_RULE_EARLY_NOTIFY] = {"STATUS-D-02",
+				     "no used-buffer notification comes before DRIVER_OK", NULL},
+	[VQSIM_RULE_NEEDLESS_RESET] = {"STATUS-D-03",
+				       "a device asks for a reset only when it cannot go on "
+				       "without one",
+				       NULL},
+	[VQSIM_RULE_RESET_SILENT] = {"STATUS-D-04",
+				     "DEVICE_NEEDS_RESET after DRIVER_OK comes with a "
+				     "config-change notification",
+				     NULL},
+	[VQSIM_RULE_AFTER_RESET] = {"RESET-D-02",
+				    "after a reset no notification is sent and no queue memory "
+				    "touched (RESET-D-03)",
+				    NULL},
+	[VQSIM_RULE_STATUS] = {"BLK-DX-11", "every request is answered with one status byte", NULL},
+	[VQSIM_RULE_DATA] = {"BLK-DX-05", "a read returns what was written last", NULL},
+	[VQSIM_RULE_DURABLE] = {"BLK-D-21", "what a flush covered survives a loss of power", NULL},
+
+	[VQSIM_RULE_IN_ORDER] = {"RFB-D-05",
+				 "with IN_ORDER chains are used in the order in which they became "
+				 "available, and all that one entry stands for at once",
+				 NULL},
+	[VQSIM_RULE_BATCH] = {"SPLIT-DX-09",
+			      "a chain that an entry of IN_ORDER skips has been used completely",
+			      "PACKED-DX-12"},
+
+	[VQSIM_RULE_PACKED_WRAP] = {"PACKED-DX-04",
+				    "in a used descriptor AVAIL and USED both equal the device's "
+				    "wrap counter",
+				    NULL},
+	[VQSIM_RULE_PACKED_POSITION] = {"PACKED-D-02",
+					"used descriptors go into consecutive positions of the "
+					"ring",
+					NULL},
+	[VQSIM_RULE_PACKED_SKIPPED] = {"PACKED-DX-05",
+				       "one used descriptor stands for a list; the rest of its "
+				       "slots is skipped",
+				       NULL},
+	[VQSIM_RULE_PACKED_TOUCHED] = {"PACKED-D-07",
+				       "a descriptor is not touched again once it is used", NULL},
+	[VQSIM_RULE_PACKED_WRITE] = {"PACKED-DX-06",
+				     "WRITE in a used descriptor says whether anything was written",
+				     NULL},
+	[VQSIM_RULE_PACKED_EVENT] = {"PACKED-DX-17",
+				     "the flags of the device area are never 3, and 2 only with "
+				     "EVENT_IDX",
+				     NULL},
+	[VQSIM_RULE_PACKED_RESERVED] = {"PACKED-DX-18",
+					"the reserved bits of the device area are 0", NULL},
+
+	[VQSIM_RULE_QUEUE_RESET_USED] = {"VQRESET-D-01",
+					 "a queue that was reset executes no further request",
+					 NULL},
+	[VQSIM_RULE_QUEUE_RESET_NOTIFY] = {"VQRESET-D-02",
+					   "a queue that was reset sends no notification", NULL},
+
+	[VQSIM_RULE_STATUS_FRESH] = {"STATUS-DX-01", "the status of a fresh device reads 0", NULL},
+	[VQSIM_RULE_STATUS_BITS] = {"STATUS-DX-02",
+				    "the status reads back the bits that the driver wrote", NULL},
+	[VQSIM_RULE_FEATURES_OFFER] = {"FEAT-DX-01",
+				       "features stay as they are until the next reset", NULL},
+	[VQSIM_RULE_FEATURES_ACCEPTED] = {"FEAT-D-03",
+					  "FEATURES_OK does not stick with a feature that was not "
+					  "offered",
+					  NULL},
+	[VQSIM_RULE_FEATURES_REFUSED] = {"FEAT-D-05",
+					 "a set of features that was accepted once is accepted "
+					 "again after a reset",
+					 NULL},
+	[VQSIM_RULE_CONFIG_GENERATION] = {"CONFIG-DX-02",
+					  "the generation changes when the config space does",
+					  NULL},
+	[VQSIM_RULE_CONFIG_NOTIFY] = {"CONFIG-DX-03",
+				      "a change of the config space is announced by a "
+				      "notification",
+				      NULL},
+	[VQSIM_RULE_UNDEFINED] = {"SPLIT-D-16",
+				  "every byte that used len covers was written on purpose",
+				  "PACKED-DX-07"},
 };
