@@ -102,7 +102,7 @@ HEADERS := $(filter-out vqsim/cli/% %internal.h, \
 
 # --- targets ----------------------------------------------------------------------------------
 
-.PHONY: all run check fuzz fuzz-seeds perf perf-gate coverage style deps install clean help FORCE
+.PHONY: all run check fuzz fuzz-seeds perf perf-gate coverage ledger style deps install clean help FORCE
 
 all: build/vqsim ## Build the command build/vqsim and its libraries (the default)
 
@@ -126,6 +126,9 @@ perf-gate: $(PERFS) ## Only what CI compares with perf/budget: instructions per 
 
 coverage: ## Line and branch coverage of devices/ and vqsim/, in build/coverage/index.html
 	$(LIVE) sh ci/coverage.sh
+
+ledger: build/gcc/ledger ## Which clauses of the standard and historic bugs have a case, and which not
+	$(LIVE) sh ci/ledger.sh build/gcc/ledger
 
 style: ## Format, include direction, headers, documented tables, lengths
 	@sh ci/style.sh
@@ -166,6 +169,7 @@ NEEDS_fuzz      := fuzz
 NEEDS_perf      := perf
 NEEDS_perf-gate := perf
 NEEDS_coverage  := coverage
+NEEDS_ledger    := tests
 NEEDS_style     := style
 
 GROUPS := $(sort build $(foreach g,$(GOALS),$(NEEDS_$g)) \
@@ -178,7 +182,7 @@ $(DEPS) &: ci/deps.sh
 	$(LIVE) sh ci/deps.sh $(GROUPS)
 	@mkdir -p build/deps && touch $(DEPS)
 
-run check fuzz perf perf-gate coverage style: | $(DEPS)
+run check fuzz perf perf-gate coverage ledger style: | $(DEPS)
 
 # --- rules, once for each variant -------------------------------------------------------------
 
@@ -221,7 +225,7 @@ build/$(1)/libvqsim.a: $(call objects,$(1),$(VQSIM)) build/$(1)/parts
 	@$$(archive)
 
 -include $(patsubst %.o,%.d,$(call objects,$(1),$(DEVICES) $(VQSIM) $(CLI) $(TEST_SUPPORT) \
-	$(TESTS:%=tests/%.c) $(wildcard fuzz/*.c) $(FUZZ_SUPPORT) $(PERF)))
+	$(TESTS:%=tests/%.c) tests/ledger.c $(wildcard fuzz/*.c) $(FUZZ_SUPPORT) $(PERF)))
 endef
 
 # All but fuzz, whose libFuzzer brings a main of its own.
@@ -254,6 +258,9 @@ build/gcc/seeds: $(call objects,gcc,fuzz/seeds.c $(FUZZ_SUPPORT) $(SCENARIOS)) \
 	$(call libraries,gcc)
 	@$(call link,gcc)
 
+build/gcc/ledger: $(call objects,gcc,tests/ledger.c $(TEST_SUPPORT)) $(call libraries,gcc)
+	@$(call link,gcc,-lcmocka)
+
 $(PERFS): build/gcc/perf/%: build/gcc/obj/perf/%.o $(call objects,gcc,$(PERF_SUPPORT)) \
 	$(call libraries,gcc)
 	@$(call link,gcc)
@@ -271,7 +278,8 @@ named = $(if $(T),$(foreach n,$(1),$(if $(findstring $(T),$n),$n)),$(1))
 
 # $(call tested,VARIANT): the binaries that ci/check.sh runs; tests call the command too.
 tested = build/$(1)/vqsim $(patsubst %,build/$(1)/tests/%,$(call named,$(TESTS))) \
-	$(patsubst %,build/$(1)/%,$(call named,$(FUZZERS:%=replay_%)))
+	$(patsubst %,build/$(1)/%,$(call named,$(FUZZERS:%=replay_%))) \
+	$(if $(filter gcc,$(1)),$(patsubst %,build/$(1)/%,$(call named,ledger)))
 
 check: $(foreach v,$(CHECKED),$(call tested,$v))
 coverage: $(call tested,coverage)

@@ -121,6 +121,9 @@ run_job() {
 		run_tap valgrind --quiet --error-exitcode=99 --leak-check=full \
 			--errors-for-leak-kinds=definite,indirect "build/gcc/tests/$name"
 		;;
+	*.ledger)
+		run_plain sh ci/ledger.sh "build/$variant/ledger"
+		;;
 	*.tutorial)
 		CC=$(compiler "$variant") run_tap sh ci/tutorial.sh "$variant"
 		;;
@@ -163,6 +166,9 @@ jobs_of() {
 		# A reader builds it with no sanitizer, so that is what is tested.
 		case $1 in
 		gcc | clang) sources ci 'tutorial.sh' | sed "s/^.*/$1 tutorial/" ;;
+		esac
+		case $1 in
+		gcc) sources ci 'ledger.sh' | sed "s/^.*/$1 ledger/" ;;
 		esac
 		;;
 	esac
@@ -211,9 +217,20 @@ if [ "${1:-}" = --job ]; then
 	exit
 fi
 
+for v in ${V:-}; do
+	case " gcc clang gcc-asan clang-asan coverage memcheck style " in
+	*" $v "*) ;;
+	*)
+		echo "check: V cannot be '$v'; known are gcc clang gcc-asan clang-asan memcheck style" >&2
+		exit 2
+		;;
+	esac
+done
+
 mkdir -p "$logs"
 rm -f "$logs"/*.log "$logs"/*.count "$logs"/*.brief
 all_jobs >"$logs/jobs"
+[ -s "$logs/jobs" ] || echo "check: no test has '${T:-}' in its name"
 # A job fails in its count, not in its status; xargs says so if one could not run at all.
 xargs -r -P "$(nproc)" -n 2 sh "$0" --job <"$logs/jobs" || echo "check: not every job ran"
 show_failures

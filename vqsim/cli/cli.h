@@ -27,6 +27,9 @@ void cli_complain(const char *format, ...) __attribute__((format(printf, 1, 2)))
 /* `vqsim run blk`. argv[0] is "blk". Returns an exit code. */
 int cli_run_blk(int argc, char **argv);
 
+/* `vqsim check`. argv[0] is "check". Returns an exit code. */
+int cli_check(int argc, char **argv);
+
 #ifdef __cplusplus
 }
 #endif

@@ -60,7 +60,7 @@ static int dispatch(const struct cli_level *level, int argc, char **argv)
 		cli_complain("a %s is missing; try '%s --help'", level->noun, level->prefix);
 		return CLI_BAD;
 	}
-	if (strcmp(argv[1], "--help") == 0) {
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
 		print_level_help(level);
 		return CLI_OK;
 	}
@@ -95,6 +95,7 @@ static int run_device(int argc, char **argv)
 
 static const struct cli_command commands[] = {
 	{"run", "drive a device with a simulated guest", run_device},
+	{"check", "run the conformance suite against a device", cli_check},
 };
 
 static const struct cli_level top_level = {

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What the conformance suite tests: something that makes devices, as many and as
+ * often as the suite asks for, and lets it reach behind them where that is possible.
+ *
+ * A subject of your own needs create and destroy. Each hook that is absent costs
+ * some cases, which then report "not observable".
+ *
+ * Threads: one.
+ */
+#ifndef VQSIM_SUITE_SUBJECT_H
+#define VQSIM_SUITE_SUBJECT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "../version.h"
+#include "../../devices/blk/store.h"
+#include "../../devices/device.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* What a case wants of a device. A zeroed member means the subject's default. */
+struct vqsim_subject_options {
+	uint16_t queue_count;    /* default 1 */
+	uint16_t queue_size_max; /* default 1024 */
+	uint64_t size;           /* blk: bytes, a multiple of 512 */
+	uint32_t block_size;     /* blk: logical block */
+	const char *id;          /* blk: answer to GET_ID, at most 20 bytes; NULL: any */
+	bool read_only;          /* blk */
+};
+
+/* What is known of a device from outside of it. */
+struct vqsim_subject_facts {
+	bool fills;      /* null: the data of a request is filled (NULL_FILL) */
+	bool deallocate; /* blk: WRITE_ZEROES can ever give space back */
+	bool lifetime;   /* blk: the storage has metrics of its wear */
+};
+
+/* One operation that reached the store behind a block device. */
+struct vqsim_store_entry {
+	enum blk_op op;
+	unsigned flags; /* BLK_IO_* */
+	uint64_t offset, size;
+	unsigned segments; /* pieces of guest memory */
+};
+
+struct vqsim_subject;
+
+/*
+ * instance is what create made. Hooks come when no call on any queue is running;
+ * they return 0 or a negative errno unless they say something else.
+ */
+struct vqsim_subject_ops {
+	/*
+	 * Make a fresh device, not attached to anything. Mandatory.
+	 * Returns 0 with *device and *instance set; -ENOTSUP: not with these options, the case is
+	 * "not observable"; another negative errno: the case fails.
+	 */
+	int (*create)(const struct vqsim_subject *subject,
+		      const struct vqsim_subject_options *options, struct virtio_device **device,
+		      void **instance);
+
+	/* Free both; the device was reset and detached. Mandatory. */
+	void (*destroy)(void *instance);
+
+	/* Fill *facts, which is zeroed. May be NULL: zeroes. */
+	void (*facts)(void *instance, struct vqsim_subject_facts *facts);
+
+	/* Give the disk another size, a multiple of 512. May be NULL. */
+	int (*resize)(void *instance, uint64_t size);
+
+	/* Change whether WRITE_ZEROES may give space back, while the device runs. May be NULL. */
+	int (*set_may_unmap)(void *instance, bool may_unmap);
+
+	/* Read or write the backing store behind the device's back. May be NULL, together. */
+	int (*peek)(void *instance, uint64_t offset, void *to, uint64_t size);
+	/* The same, the other way: what is written is durable. */
+	int (*poke)(void *instance, uint64_t offset, const void *from, uint64_t size);
+
+	/*
+	 * From now on operations of the store wait until they are released; with false the waiting
+	 * ones are released too, and nothing waits any more. May be NULL, together with release.
+	 */
+	void (*hold)(void *instance, bool hold);
+	/* Let the next progress complete count waiting operations, the newest first or the oldest. */
+	void (*release)(void *instance, unsigned count, bool newest_first);
+
+	/* How many operations wait. NULL if and only if hold is. */
+	unsigned (*held)(void *instance);
+
+	/* The next operation of the store fails with this negative errno. May be NULL. */
+	void (*fail_next)(void *instance, int error);
+
+	/*
+	 * The operations that the store took since create, in order: the first max of them. May be NULL.
+	 * Returns how many there were, which may be more than max.
+	 */
+	unsigned (*log)(void *instance, struct vqsim_store_entry *entries, unsigned max);
+
+	/* What a loss of power would leave now: size bytes from the start of the disk. May be NULL. */
+	int (*power_cut)(void *instance, void *image, uint64_t size);
+};
+
+struct vqsim_subject {
+	const char *name; /* as a user writes it: "blk:ram" */
+	const struct vqsim_subject_ops *ops;
+	void *opaque; /* the subject's own */
+
+	/*
+	 * How to make it wrong on purpose: what stands between the device and the suite, or
+	 * between the store and the device; NULL: nothing. Each takes over what is inside and
+	 * frees it with itself, and must look like it (device_id, limits). NULL: no memory.
+	 */
+	struct virtio_device *(*wrap_device)(struct virtio_device *inner, const void *how);
+	struct blk_store *(*wrap_store)(struct blk_store *inner, const void *how);
+	const void *how;
+};
+
+/*
+ * Our own devices by the name that `vqsim check --device` takes: null, null:bare (no NULL_FILL),
+ * blk:ram, blk:ram:SIZE (bytes; K, M, G), blk:file:PATH. name must live as long as the subject.
+ * The file is written to.
+ * Returns 0; -EINVAL: no such subject, or a size that cannot be; -EFBIG: too large for the suite.
+ */
+int vqsim_subject_init(struct vqsim_subject *subject, const char *name);
+
+/* A zeroed subject can be finished. */
+void vqsim_subject_finish(struct vqsim_subject *subject);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

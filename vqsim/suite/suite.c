@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The runner. A case at a point gets everything anew: memory, referee, device,
+ * guest, model disk. Nothing that it leaves behind reaches the next one.
+ */
+#include <errno.h>
+#include <fnmatch.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "suite_internal.h"
+
+#define MEBIBYTE (UINT64_C(1) << 20)
+
+/* Memory that nothing touches costs nothing. */
+static const struct vqsim_region regions[VQSIM_SUITE_REGIONS] = {
+	[VQSIM_SUITE_LOW] = {.gpa = 1 * MEBIBYTE, .size = 15 * MEBIBYTE},
+	[VQSIM_SUITE_NEXT] = {.gpa = 16 * MEBIBYTE, .size = 1 * MEBIBYTE},
+	[VQSIM_SUITE_APART] = {.gpa = 32 * MEBIBYTE, .size = 1 * MEBIBYTE},
+	[VQSIM_SUITE_HIGH] = {.gpa = 5120 * MEBIBYTE, .size = 16 * MEBIBYTE},
+};
+
+/* What is known of the subject before any case runs. */
+struct probe {
+	uint64_t offered; /* with many queues, so that what goes with them is seen */
+	uint32_t device_id;
+};
+
+/* One run of one case at all its points. */
+struct sweep {
+	const struct vqsim_subject *subject;
+	const struct vqsim_case *test;
+	vqsim_reporter *report;
+	void *opaque;
+	struct vqsim_totals *totals;
+	struct vqsim_outcome idle; /* the first point at which it did not run */
+	bool has_idle, has_run;
+};
+
+bool vqsim_filter_matches(const struct vqsim_filter *filter, const struct vqsim_case *test)
+{
+	const char *pattern = filter->pattern;
+
+	if (filter->clause && !vqsim_case_names(test->clauses, filter->clause))
+		return false;
+	if (!pattern)
+		return true;
+	if (strpbrk(pattern, "*?["))
+		return fnmatch(pattern, test->name, 0) == 0;
+	return strstr(test->name, pattern) != NULL;
+}
+
+static void outcome_set(struct vqsim_outcome *outcome, enum vqsim_result result, const char *clause,
+			const char *format, va_list args)
+{
+	size_t size = strcspn(outcome->test->clauses, " ");
+
+	outcome->result = result;
+	if (!clause)
+		clause = outcome->test->clauses;
+	else
+		size = strlen(clause);
+	snprintf(outcome->clause, sizeof(outcome->clause), "%.*s",
+		 result == VQSIM_FAILED ? (int)size : 0, clause);
+	vsnprintf(outcome->text, sizeof(outcome->text), format, args);
+}
+
+/* For what is found when no case runs: it ends nothing. The first failure stays. */
+static __attribute__((format(printf, 4, 5))) void note(struct vqsim_outcome *outcome,
+						       enum vqsim_result result, const char *clause,
+						       const char *format, ...)
+{
+	va_list args;
+
+	if (outcome->result == VQSIM_FAILED)
+		return;
+	va_start(args, format);
+	outcome_set(outcome, result, clause, format, args);
+	va_end(args);
+}
+
+static void note_violation(void *opaque, const struct vqsim_violation *violation)
+{
+	struct vqsim_suite *suite = opaque;
+
+	note(suite->outcome, VQSIM_FAILED, vqsim_rules[violation->rule].clause,
+	     "%s; queue %u, step %llu: %s", vqsim_rules[violation->rule].text, violation->queue,
+	     (unsigned long long)violation->step, violation->detail);
+}
+
+static __attribute__((noreturn)) void end_case(struct vqsim_suite *suite, enum vqsim_result result,
+					       const char *clause, const char *format, va_list args)
+{
+	if (suite->outcome->result != VQSIM_FAILED)
+		outcome_set(suite->outcome, result, clause, format, args);
+	longjmp(suite->end, 1);
+}
+
+void vqsim_suite_fail(struct vqsim_suite *suite, const char *clause, const char *file, int line,
+		      const char *format, ...)
+{
+	char sentence[384];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(sentence, sizeof(sentence), format, args);
+	va_end(args);
+	note(suite->outcome, VQSIM_FAILED, clause, "%s (%s:%d)", sentence, file, line);
+	longjmp(suite->end, 1);
+}
+
+void vqsim_suite_not_applicable(struct vqsim_suite *suite, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	end_case(suite, VQSIM_NOT_APPLICABLE, NULL, format, args);
+}
+
+void vqsim_suite_not_observable(struct vqsim_suite *suite, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	end_case(suite, VQSIM_NOT_OBSERVABLE, NULL, format, args);
+}
+
+/* What the device lacks of what the case needs, in words. Returns false: nothing. */
+static bool lacks(const struct vqsim_case *test, uint64_t offered, uint32_t device_id,
+		  struct vqsim_outcome *outcome)
+{
+	uint64_t missing = test->needs & ~offered;
+
+	if (test->device_id != 0 && test->device_id != device_id)
+		note(outcome, VQSIM_NOT_APPLICABLE, NULL, "the device has id %u, not %u", device_id,
+		     test->device_id);
+	else if (missing != 0)
+		note(outcome, VQSIM_NOT_APPLICABLE, NULL, "%s is not offered",
+		     suite_feature_name(device_id, (unsigned)__builtin_ctzll(missing)));
+	else if (test->formats == VQSIM_PACKED && !(offered & VIRTIO_FEATURE(VIRTIO_F_RING_PACKED)))
+		note(outcome, VQSIM_NOT_APPLICABLE, NULL, "%s is not offered",
+		     suite_feature_name(device_id, VIRTIO_F_RING_PACKED));
+	return outcome->result != VQSIM_PASSED;
+}
+
+/* Invariant: from here on everything in *suite can be let go of by finish. */
+static int start(struct vqsim_suite *suite, struct sweep *sweep, struct vqsim_outcome *outcome)
+{
+	int error;
+
+	memset(suite, 0, sizeof(*suite));
+	suite->subject = sweep->subject;
+	suite->test = sweep->test;
+	suite->point = outcome->point;
+	suite->outcome = outcome;
+	error = vqsim_memory_init(&suite->memory, regions, VQSIM_SUITE_REGIONS);
+	if (error == 0)
+		error = vqsim_referee_init(&suite->referee, &suite->memory);
+	suite->referee.sink = note_violation;
+	suite->referee.opaque = suite;
+	return error;
+}
+
+static void finish(struct vqsim_suite *suite)
+{
+	const struct vqsim_allocation *piece;
+	uint64_t bad = 0;
+
+	suite->in_case = false;
+	piece = vqsim_memory_check(&suite->memory, &bad);
+	if (piece)
+		note(suite->outcome, VQSIM_FAILED, vqsim_rules[VQSIM_RULE_FOOTPRINT].clause,
+		     "0x%llx was written, beside [0x%llx, 0x%llx)", (unsigned long long)bad,
+		     (unsigned long long)piece->gpa,
+		     (unsigned long long)(piece->gpa + piece->size));
+	suite_drop_device(suite);
+	suite_drop_requests(suite);
+	free(suite->ios);
+	vqsim_referee_finish(&suite->referee);
+	vqsim_memory_finish(&suite->memory);
+}
+
+static void play(struct vqsim_suite *suite)
+{
+	const struct vqsim_case *test = suite->test;
+	struct vqsim_subject_options options = test->options;
+
+	if (setjmp(suite->end) != 0)
+		return;
+	if (options.queue_count == 0)
+		options.queue_count = suite->point.queue_count;
+	vqsim_suite_remake(suite, &options);
+	if (lacks(test, suite->offered, suite->device->ops->device_id, suite->outcome))
+		return;
+	suite->in_case = true;
+	test->run(suite);
+}
+
+static void run_at(struct sweep *sweep, const struct vqsim_point *point)
+{
+	struct vqsim_outcome outcome = {.test = sweep->test, .point = *point};
+	struct vqsim_suite *suite = malloc(sizeof(*suite));
+
+	if (!suite || start(suite, sweep, &outcome) != 0)
+		note(&outcome, VQSIM_FAILED, NULL, "the host is out of memory");
+	else
+		play(suite);
+	if (suite)
+		finish(suite);
+	free(suite);
+	if (outcome.result == VQSIM_PASSED || outcome.result == VQSIM_FAILED) {
+		sweep->has_run = true;
+		sweep->totals->counts[outcome.result]++;
+		if (sweep->report)
+			sweep->report(sweep->opaque, &outcome);
+	} else if (!sweep->has_idle) {
+		sweep->has_idle = true;
+		sweep->idle = outcome;
+	}
+}
+
+/* Why a case runs at no point: reported once. */
+static void report_idle(struct sweep *sweep)
+{
+	struct vqsim_outcome *idle = &sweep->idle;
+
+	if (!sweep->has_idle)
+		note(idle, VQSIM_NOT_APPLICABLE, NULL, "no point of the matrix fits");
+	idle->point = (struct vqsim_point){0};
+	sweep->totals->counts[idle->result]++;
+	if (sweep->report)
+		sweep->report(sweep->opaque, idle);
+}
+
+static uint64_t ring_bits(uint64_t features)
+{
+	const struct vqsim_point all = {true, true, true, true, 0, 0};
+
+	return features & vqsim_point_features(&all);
+}
+
+static bool fits(const struct vqsim_case *test, const struct vqsim_point *point)
+{
+	uint64_t taken = vqsim_point_features(point);
+
+	if (test->formats != VQSIM_ANY_FORMAT &&
+	    test->formats != (point->packed ? VQSIM_PACKED : VQSIM_SPLIT))
+		return false;
+	return (ring_bits(test->needs) & ~taken) == 0 && (test->without & taken) == 0 &&
+	       point->queue_count >= test->queue_count_min;
+}
+
+static void sweep_points(struct sweep *sweep, uint64_t offered)
+{
+	struct vqsim_point points[VQSIM_POINTS_MAX];
+	unsigned count = vqsim_points(offered, points), runs[2] = {0, 0};
+
+	for (unsigned i = 0; i < count; i++) {
+		const struct vqsim_point *point = &points[i];
+
+		if (!fits(sweep->test, point))
+			continue;
+		if (sweep->test->scope == VQSIM_EACH_FORMAT && runs[point->packed] > 0)
+			continue;
+		if (sweep->test->scope == VQSIM_ONCE && runs[0] + runs[1] > 0)
+			continue;
+		runs[point->packed]++;
+		run_at(sweep, point);
+	}
+}
+
+static int probe_subject(const struct vqsim_subject *subject, struct probe *probe)
+{
+	struct vqsim_subject_options options = {.queue_count = 4};
+	struct virtio_device *device;
+	void *instance;
+	int error = subject->ops->create(subject, &options, &device, &instance);
+
+	if (error == -ENOTSUP) {
+		options.queue_count = 0;
+		error = subject->ops->create(subject, &options, &device, &instance);
+	}
+	if (error)
+		return error;
+	/* As the link shows them. */
+	probe->offered = device->ops->features(device) | VIRTIO_TRANSPORT_FEATURES;
+	probe->device_id = device->ops->device_id;
+	subject->ops->destroy(instance);
+	return 0;
+}
+
+static void sweep_case(struct sweep *sweep, const struct probe *probe)
+{
+	sweep->idle.test = sweep->test;
+	sweep->has_idle = lacks(sweep->test, probe->offered, probe->device_id, &sweep->idle);
+	if (!sweep->has_idle)
+		sweep_points(sweep, probe->offered);
+	if (!sweep->has_run)
+		report_idle(sweep);
+}
+
+int vqsim_suite_run_case(const struct vqsim_subject *subject, const struct vqsim_case *test,
+			 vqsim_reporter *report, void *opaque, struct vqsim_totals *totals)
+{
+	struct sweep sweep = {subject, test, report, opaque, totals, .has_run = false};
+	struct probe probe;
+	int error = probe_subject(subject, &probe);
+
+	if (error)
+		return error;
+	sweep_case(&sweep, &probe);
+	return 0;
+}
+
+int vqsim_suite_run(const struct vqsim_subject *subject, const struct vqsim_filter *filter,
+		    vqsim_reporter *report, void *opaque, struct vqsim_totals *totals)
+{
+	struct probe probe;
+	unsigned chosen = 0;
+	int error = probe_subject(subject, &probe);
+
+	if (error)
+		return error;
+	for (unsigned t = 0; vqsim_case_tables[t]; t++) {
+		for (const struct vqsim_case *test = vqsim_case_tables[t]; test->name; test++) {
+			struct sweep sweep = {subject, test,   report,
+					      opaque,  totals, .has_run = false};
+
+			if (!vqsim_filter_matches(filter, test))
+				continue;
+			chosen++;
+			sweep_case(&sweep, &probe);
+		}
+	}
+	return chosen ? 0 : -ENOENT;
+}

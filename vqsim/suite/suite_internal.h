@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Between the runner (suite.c) and what cases call (suite_case.c, suite_io.c).
+ *
+ * Threads: one.
+ */
+#ifndef VQSIM_SUITE_SUITE_INTERNAL_H
+#define VQSIM_SUITE_SUITE_INTERNAL_H
+
+#include "suite.h"
+
+/* A request that was given out. */
+struct vqsim_suite_request {
+	struct vqsim_suite_request *next;
+	struct vqsim_blk_request request;
+};
+
+/* The pattern at the start of the disk; the device is not up, before and after. */
+void suite_lay_pattern(struct vqsim_suite *suite);
+
+/* Let go of the device, or of the requests: nothing of them is in flight after this. */
+void suite_drop_device(struct vqsim_suite *suite);
+void suite_drop_requests(struct vqsim_suite *suite);
+
+/* "VIRTIO_F_RING_PACKED" for a bit; the bits below 24 depend on the device id. */
+const char *suite_feature_name(uint32_t device_id, unsigned bit);
+
+#endif
