@@ -260,7 +260,11 @@ struct virtqueue_chain *split_pop(struct virtqueue *vq)
 	if (!next_head(vq, &head))
 		return NULL;
 	virtqueue_begin(vq, &builder);
-	for (next = head; next < vq->size && builder.count < vq->simple_max;) {
+	if (vq->simple_max == 0)
+		return pop_rest(vq, builder, (struct descriptor){0, 0, VRING_DESC_F_NEXT, head}, 0,
+				head);
+	next = head;
+	do {
 		const struct vring_desc *desc = &vq->split.desc[next];
 
 		/* load() in four variables: gcc 12 keeps a struct that may be passed on in memory. */
@@ -273,7 +277,7 @@ struct virtqueue_chain *split_pop(struct virtqueue *vq)
 					builder.count + 1, head);
 		if (!(flags & VRING_DESC_F_NEXT))
 			return finish(vq, &builder, head);
-	}
+	} while (next < vq->size && builder.count < vq->simple_max);
 	/* As if an empty buffer stood between this one and the next. */
 	flags = VRING_DESC_F_NEXT | builder.direction;
 	return pop_rest(vq, builder, (struct descriptor){0, 0, flags, next}, builder.count, head);

@@ -273,7 +273,7 @@ static bool refresh(struct virtqueue *vq)
 }
 
 /* A queue that can take nothing still lets go of memory that is gone. */
-static __attribute__((noinline)) struct virtqueue_chain *follow_map(struct virtqueue *vq)
+static __attribute__((noinline, cold)) struct virtqueue_chain *follow_map(struct virtqueue *vq)
 {
 	if (!vq->started || vq->generation == guest_memory_generation(vq->memory))
 		return NULL;
@@ -448,11 +448,11 @@ static void give_block_back(struct virtqueue *vq, struct virtqueue_chain *chain)
 
 static inline struct virtqueue_chain *take(struct virtqueue *vq)
 {
-	return vq->ring == RING_SPLIT ? split_pop(vq) : packed_pop(vq);
+	return vq->ring == RING_PACKED ? packed_pop(vq) : split_pop(vq);
 }
 
 /* Take a chain with the newest map, as long as a transport adds what is missing. */
-static __attribute__((noinline)) struct virtqueue_chain *pop_refreshed(struct virtqueue *vq)
+static __attribute__((noinline, cold)) struct virtqueue_chain *pop_refreshed(struct virtqueue *vq)
 {
 	struct virtqueue_chain *chain = NULL;
 
@@ -495,7 +495,8 @@ static void log_chain(struct virtqueue *vq, const struct virtqueue_chain *chain,
 }
 
 /* What few pushes have to do. */
-static __attribute__((noinline)) void push_rest(struct virtqueue *vq, struct virtqueue_chain *chain)
+static __attribute__((noinline, cold)) void push_rest(struct virtqueue *vq,
+						      struct virtqueue_chain *chain)
 {
 	if (vq->memory->dirty_log)
 		log_chain(vq, chain, chain->old_map ? chain->old_map : vq->map);
@@ -504,18 +505,34 @@ static __attribute__((noinline)) void push_rest(struct virtqueue *vq, struct vir
 	give_block_back(vq, chain);
 }
 
-void virtqueue_push(struct virtqueue *vq, struct virtqueue_chain *chain, uint32_t written)
+/* The chain is answered, or cannot be any more: its slot and its head are free. */
+static inline void take_back(struct virtqueue *vq, struct virtqueue_chain *chain)
 {
-	if (vq->ring == RING_SPLIT)
-		split_push(vq, chain->head, written);
-	else if (vq->ring == RING_PACKED)
-		packed_push(vq, chain, written);
 	vq->head_in_flight[chain->head] = 0;
 	chain->next_free = vq->free_chain;
 	vq->free_chain = chain;
 	vq->in_flight--;
 	if (chain->old_map || chain->block != VIRTQUEUE_NO_BLOCK || vq->memory->dirty_log)
 		push_rest(vq, chain);
+}
+
+/* Apart from virtqueue_push, which then needs no stack. */
+static __attribute__((noinline)) void
+push_not_split(struct virtqueue *vq, struct virtqueue_chain *chain, uint32_t written)
+{
+	if (vq->ring == RING_PACKED)
+		packed_push(vq, chain, written);
+	take_back(vq, chain);
+}
+
+void virtqueue_push(struct virtqueue *vq, struct virtqueue_chain *chain, uint32_t written)
+{
+	if (vq->ring == RING_SPLIT) {
+		split_push(vq, chain->head, written);
+		take_back(vq, chain);
+	} else {
+		push_not_split(vq, chain, written);
+	}
 }
 
 bool virtqueue_publish(struct virtqueue *vq)

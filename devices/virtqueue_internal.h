@@ -70,7 +70,7 @@ struct virtqueue {
 	bool refreshing; /* a chain is being taken with a new map */
 	bool again;      /* a chain was given up because the map has changed since it was begun */
 	enum virtqueue_fault fault;
-	uint32_t simple_max;          /* segments that split_pop may fill by itself */
+	size_t simple_max;            /* segments that split_pop may fill by itself, 0: none */
 	uint32_t chain_max;           /* descriptors */
 	struct region_cache cache[2]; /* [0] device reads, [1] device writes */
 
@@ -120,7 +120,7 @@ struct chain_builder {
 bool virtqueue_map_ring(struct virtqueue *vq);
 
 /* Break the queue; always returns false. The first fault is kept. */
-bool virtqueue_break(struct virtqueue *vq, enum virtqueue_fault fault);
+__attribute__((cold)) bool virtqueue_break(struct virtqueue *vq, enum virtqueue_fault fault);
 
 /* Start a chain in the free slot, of which there is one. */
 static inline void virtqueue_begin(struct virtqueue *vq, struct chain_builder *builder)
@@ -150,16 +150,17 @@ static inline bool virtqueue_append_simple(struct virtqueue *vq, struct chain_bu
 					   uint64_t gpa, uint32_t len, uint16_t flags)
 {
 	struct iovec *iov = &builder->chain->inline_iov[builder->count];
-	uint64_t offset;
+	uint64_t offset, end;
 
 	if ((flags & (VRING_DESC_F_WRITE | VRING_DESC_F_INDIRECT)) != builder->direction) {
 		if ((flags & VRING_DESC_F_INDIRECT) || builder->direction)
 			return false;
 		virtqueue_turn(vq, builder);
 	}
+	/* An empty buffer and one that wraps end at or before their offset. */
 	offset = gpa - builder->cache->gpa;
-	/* len - 1: an empty buffer never passes. */
-	if (offset >= builder->cache->size || (uint64_t)len - 1 >= builder->cache->size - offset)
+	end = offset + len;
+	if (end > builder->cache->size || end <= offset)
 		return false;
 	iov->iov_base = builder->cache->hva + offset;
 	iov->iov_len = len;

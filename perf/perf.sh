@@ -14,6 +14,7 @@ export LC_ALL=C
 perf=build/gcc/perf/perf
 out=build/perf
 budget=perf/budget
+processes=7
 gcc=${GCC:-gcc}
 gated="null-b1 null-b32 null-packed-b1 null-packed-b32 null-4k-b32 blk-4k-b1 blk-4k-b32"
 
@@ -134,7 +135,7 @@ bars() {
 		END {
 			small = count["null-packed-b1"] / count["null-b1"]
 			large = count["null-packed-b32"] / count["null-b32"]
-			printf "%.2f", small > large ? small : large
+			printf "%.2f", (small > large ? small : large)
 		}' "$out/instructions")" 1.3
 	bar first-use-ms "$(awk '$2 > max { max = $2 } END { print max }' "$out/first-use")" 10
 	bar allocations-per-request \
@@ -148,10 +149,30 @@ plot() {
 	echo "picture: $out/latency.svg"
 }
 
+# Where a process gets its pages is worth up to 2 ns a request and stays for its life, so it is
+# a thing to sample like the rest: the minimum of the minima of many processes, the median of
+# their medians.
+nanoseconds() {
+	i=0
+	while [ $((i += 1)) -le "$processes" ]; do
+		"$perf" ns
+	done | sort -k 1,1 -k 3,3n | awk '
+		$1 != name { if (name) show(); name = $1; count = 0; low = $2 }
+		{ median[++count] = $3; null_case = $4; if ($2 < low) low = $2 }
+		END { show() }
+		function show() { print name, low, median[int((count + 1) / 2)], null_case }
+	' >"$out/ns.sorted"
+	# In the order in which the program lists them.
+	"$perf" ns | awk '
+		FNR == NR { line[$1] = $0; next }
+		{ print line[$1] }' "$out/ns.sorted" - >"$out/ns"
+}
+
 all() {
 	short=0
 	instructions
-	for figure in ns allocations first-use machine; do
+	nanoseconds
+	for figure in allocations first-use machine; do
 		"$perf" "$figure" >"$out/$figure"
 	done
 	table

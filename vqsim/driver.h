@@ -107,8 +107,8 @@ struct vqsim_driver {
 	uint32_t used_index;  /* next entry to reap, free-running */
 	uint32_t free_head;
 	uint32_t free_count; /* descriptors */
-	uint32_t in_flight;  /* chains */
 	struct vqsim_driver_slot *slots;
+	uint32_t in_flight; /* chains; not beside free_count, or gcc counts both in one vector */
 
 	/* IN_ORDER: the chain to come back next, and the batch that is being reaped. */
 	uint32_t oldest;

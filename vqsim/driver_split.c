@@ -110,7 +110,7 @@ static inline int expose(struct vqsim_driver *driver, const struct vqsim_element
 	struct vqsim_driver_slot *slots = driver->slots;
 	struct vring_desc *desc = driver->ring.desc;
 	const struct vqsim_element *last = elements + (count - 1);
-	uint16_t head = driver->free_head;
+	uint32_t head = driver->free_head;
 	size_t index = head;
 
 	for (; elements < last; elements++) {
@@ -128,10 +128,11 @@ static inline int expose(struct vqsim_driver *driver, const struct vqsim_element
 	slots[head].token = token;
 	slots[head].last = (uint16_t)index;
 	slots[head].count = (uint16_t)count;
-	driver->ring.avail->ring[driver->avail_index & (driver->setup.size - 1u)] = htole16(head);
+	driver->ring.avail->ring[driver->avail_index & (driver->setup.size - 1u)] =
+		htole16((uint16_t)head);
 	driver->avail_index = (uint16_t)(driver->avail_index + 1);
 	driver->in_flight++;
-	return head;
+	return (int)head;
 }
 
 /* The last descriptor in the ring points to the table of what direct leaves over. */
@@ -148,11 +149,13 @@ static int add_indirect(struct vqsim_driver *driver, const struct vqsim_chain *c
 	return expose(driver, chain->elements, chain->direct + 1u, &pointer, token);
 }
 
-/* Apart from vqsim_driver_add, which then needs fewer registers. */
+/* Misuse, no room, or a table. Apart from vqsim_driver_add, which then needs fewer registers. */
 static __attribute__((noinline)) int add_unusual(struct vqsim_driver *driver,
 						 const struct vqsim_chain *chain, void *token)
 {
 	driver_check_chain(driver, chain, token);
+	if (chain->direct == chain->count)
+		return -1;
 	return add_indirect(driver, chain, token);
 }
 
@@ -160,10 +163,9 @@ int vqsim_driver_add(struct vqsim_driver *driver, const struct vqsim_chain *chai
 {
 	if (__builtin_expect(driver->is_packed, 0))
 		return driver_packed_add(driver, chain, token);
-	if (chain->direct != chain->count || chain->count == 0 || !token)
+	/* count - 1: an empty chain never passes. */
+	if (chain->direct != chain->count || chain->count - 1u >= driver->free_count || !token)
 		return add_unusual(driver, chain, token);
-	if (chain->count > driver->free_count)
-		return -1;
 	return expose(driver, chain->elements, chain->count, NULL, token);
 }
 

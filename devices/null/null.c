@@ -106,7 +106,6 @@ static void fill(const struct null_device *null, struct iov_window window, uint8
 /* Answer one request. Returns its used length. */
 static uint32_t answer(const struct null_device *null, const struct virtqueue_chain *chain)
 {
-	const struct iovec *writable = chain->iov + chain->readable_count;
 	uint64_t data = chain->writable_size - 1;
 	uint8_t status = NULL_STATUS_OK;
 	uint8_t header[NULL_HEADER_SIZE];
@@ -114,11 +113,13 @@ static uint32_t answer(const struct null_device *null, const struct virtqueue_ch
 
 	if (chain->writable_size == 0)
 		return 0;
-	last = &writable[chain->writable_count - 1];
+	last = &chain->iov[chain->readable_count + chain->writable_count - 1u];
 	if (!read_header(chain, header)) {
 		status = NULL_STATUS_BAD_HEADER;
 	} else if (null->fill && data > 0) {
-		fill(null, iov_window(writable, chain->writable_count, 0, data), header[0]);
+		fill(null,
+		     iov_window(chain->iov + chain->readable_count, chain->writable_count, 0, data),
+		     header[0]);
 		data = 0;
 	}
 	((uint8_t *)last->iov_base)[last->iov_len - 1] = status;
