@@ -111,19 +111,6 @@ size_t iov_window_write(const struct iov_window *window, const void *buf, size_t
 	return (size_t)(from - (const uint8_t *)buf);
 }
 
-void iov_window_fill(const struct iov_window *window, uint8_t value)
-{
-	struct iov_window rest = *window;
-
-	while (rest.size > 0) {
-		uint8_t *start;
-		size_t piece = first_piece(&rest, &start);
-
-		memset(start, value, piece);
-		iov_window_advance(&rest, piece);
-	}
-}
-
 size_t iov_window_export(const struct iov_window *window, struct iovec *out, size_t max,
 			 size_t *size)
 {

@@ -51,9 +51,6 @@ struct iov_window iov_window_part(const struct iov_window *window, size_t offset
 size_t iov_window_read(const struct iov_window *window, void *buf, size_t size);
 size_t iov_window_write(const struct iov_window *window, const void *buf, size_t size);
 
-/* Set every byte of the window. */
-void iov_window_fill(const struct iov_window *window, uint8_t value);
-
 /*
  * The elements of the window as an array for readv and its kin: at most max
  * elements (> 0), written to out; fewer bytes than the window has if they do not

@@ -70,7 +70,7 @@ struct virtqueue {
 	bool refreshing; /* a chain is being taken with a new map */
 	bool again;      /* a chain was given up because the map has changed since it was begun */
 	enum virtqueue_fault fault;
-	size_t simple_max;            /* segments that split_pop may fill by itself, 0: none */
+	size_t simple_max;            /* segments of a chain taken the short way, 0: none */
 	uint32_t chain_max;           /* descriptors */
 	struct region_cache cache[2]; /* [0] device reads, [1] device writes */
 
