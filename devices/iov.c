@@ -4,15 +4,6 @@
 #include <assert.h>
 #include <string.h>
 
-size_t iov_size(const struct iovec *iov, size_t count)
-{
-	size_t size = 0;
-
-	for (size_t i = 0; i < count; i++)
-		size += iov[i].iov_len;
-	return size;
-}
-
 static size_t smaller(size_t a, size_t b)
 {
 	return a < b ? a : b;

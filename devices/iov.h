@@ -35,9 +35,6 @@ struct iov_window {
 	size_t size;
 };
 
-/* The sum of the lengths. */
-size_t iov_size(const struct iovec *iov, size_t count);
-
 /*
  * The window of size bytes at offset of the elements.
  * offset + size must not exceed their sum; an assertion fails otherwise.

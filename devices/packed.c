@@ -79,6 +79,8 @@ int packed_start(struct virtqueue *vq)
 		return -EINVAL;
 	if (s->resume.avail_index >= vq->size || s->resume.used_index >= vq->size || slots < 0)
 		return -EINVAL;
+	if (vq->in_order && slots > 0)
+		return -EINVAL;
 	if (!virtqueue_map_ring(vq))
 		return -EFAULT;
 	/* Whoever served the queue before may have left DISABLE there; we want kicks. */
@@ -261,13 +263,14 @@ struct virtqueue_chain *packed_pop(struct virtqueue *vq)
 		      le16toh(__atomic_load_n(&desc->id, __ATOMIC_RELAXED)));
 }
 
-void packed_push(struct virtqueue *vq, const struct virtqueue_chain *chain, uint32_t written)
+/* One used descriptor, for what has slots in the ring from used_next on. */
+static inline void push(struct virtqueue *vq, uint16_t id, uint16_t slots, uint32_t written)
 {
 	struct vring_packed_desc *desc = &vq->packed_ring.desc[vq->used_next];
 	uint16_t flags =
 		(vq->used_wrap ? F_AVAIL | F_USED : 0) | (written > 0 ? VRING_DESC_F_WRITE : 0);
 
-	__atomic_store_n(&desc->id, htole16(chain->head), __ATOMIC_RELAXED);
+	__atomic_store_n(&desc->id, htole16(id), __ATOMIC_RELAXED);
 	__atomic_store_n(&desc->len, htole32(written), __ATOMIC_RELAXED);
 	if (vq->batch_slots == 0) {
 		vq->batch_next = vq->used_next;
@@ -275,9 +278,19 @@ void packed_push(struct virtqueue *vq, const struct virtqueue_chain *chain, uint
 	} else {
 		__atomic_store_n(&desc->flags, htole16(flags), __ATOMIC_RELEASE);
 	}
-	vq->batch_slots += chain->slots;
-	vq->slots_in_flight -= chain->slots;
-	advance(vq, &vq->used_next, &vq->used_wrap, chain->slots);
+	vq->batch_slots += slots;
+	vq->slots_in_flight -= slots;
+	advance(vq, &vq->used_next, &vq->used_wrap, slots);
+}
+
+void packed_push(struct virtqueue *vq, const struct virtqueue_chain *chain, uint32_t written)
+{
+	push(vq, chain->head, chain->slots, written);
+}
+
+void packed_push_batch(struct virtqueue *vq, const struct order_batch *batch)
+{
+	push(vq, batch->id, batch->slots, batch->written);
 }
 
 /*

@@ -73,10 +73,11 @@ static bool aligned(const struct virtio_queue_setup *setup)
 int split_start(struct virtqueue *vq)
 {
 	const struct virtio_queue_state *resume = &vq->setup.resume;
+	uint16_t unused_max = vq->in_order ? 0 : vq->size;
 
 	if ((vq->size & (vq->size - 1)) != 0 || !aligned(&vq->setup))
 		return -EINVAL;
-	if ((uint16_t)(resume->avail_index - resume->used_index) > vq->size)
+	if ((uint16_t)(resume->avail_index - resume->used_index) > unused_max)
 		return -EINVAL;
 	if (!virtqueue_map_ring(vq))
 		return -EFAULT;

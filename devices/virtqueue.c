@@ -122,6 +122,14 @@ static void init_pools(struct virtqueue *vq)
 		vq->block_next[i] = i + 1 < vq->block_count ? i + 1 : VIRTQUEUE_NO_BLOCK;
 	vq->free_chain = vq->chains;
 	vq->free_block = 0;
+	in_order_start(vq);
+}
+
+static enum ring_kind kind_of(const struct virtqueue *vq)
+{
+	if (vq->in_order)
+		return RING_IN_ORDER;
+	return vq->packed ? RING_PACKED : RING_SPLIT;
 }
 
 int virtqueue_start(struct virtqueue *vq, const struct virtio_queue_setup *setup, uint64_t features)
@@ -135,6 +143,7 @@ int virtqueue_start(struct virtqueue *vq, const struct virtio_queue_setup *setup
 	vq->starved = false;
 	vq->again = false;
 	vq->packed = features & VIRTIO_FEATURE(VIRTIO_F_RING_PACKED);
+	vq->in_order = features & VIRTIO_FEATURE(VIRTIO_F_IN_ORDER);
 	vq->event_idx = features & VIRTIO_FEATURE(VIRTIO_RING_F_EVENT_IDX);
 	vq->indirect = features & VIRTIO_FEATURE(VIRTIO_RING_F_INDIRECT_DESC);
 	if (vq->size == 0 || vq->size > VIRTQUEUE_SIZE_MAX)
@@ -152,7 +161,7 @@ int virtqueue_start(struct virtqueue *vq, const struct virtio_queue_setup *setup
 		return error;
 	}
 	init_pools(vq);
-	vq->ring = vq->packed ? RING_PACKED : RING_SPLIT;
+	vq->ring = kind_of(vq);
 	vq->started = true;
 	return 0;
 }
@@ -192,13 +201,13 @@ bool virtqueue_break(struct virtqueue *vq, enum virtqueue_fault fault)
 	return false;
 }
 
-/* The chains in flight that have the map of the queue keep it from here on. */
+/* The chains in flight that have the map of the queue keep it from here on; done ones need none. */
 static void keep_map(struct virtqueue *vq)
 {
 	unsigned count = 0;
 
 	for (uint32_t i = 0; i < vq->size; i++)
-		if (!vq->chains[i].old_map) {
+		if (!vq->chains[i].old_map && !vq->chains[i].done) {
 			vq->chains[i].old_map = vq->map;
 			count++;
 		}
@@ -448,7 +457,7 @@ static void give_block_back(struct virtqueue *vq, struct virtqueue_chain *chain)
 
 static inline struct virtqueue_chain *take(struct virtqueue *vq)
 {
-	return vq->ring == RING_PACKED ? packed_pop(vq) : split_pop(vq);
+	return vq->packed ? packed_pop(vq) : split_pop(vq);
 }
 
 /* Take a chain with the newest map, as long as a transport adds what is missing. */
@@ -505,6 +514,12 @@ static __attribute__((noinline, cold)) void push_rest(struct virtqueue *vq,
 	give_block_back(vq, chain);
 }
 
+static inline void let_go(struct virtqueue *vq, struct virtqueue_chain *chain)
+{
+	if (chain->old_map || chain->block != VIRTQUEUE_NO_BLOCK || vq->memory->dirty_log)
+		push_rest(vq, chain);
+}
+
 /* The chain is answered, or cannot be any more: its slot and its head are free. */
 static inline void take_back(struct virtqueue *vq, struct virtqueue_chain *chain)
 {
@@ -512,17 +527,31 @@ static inline void take_back(struct virtqueue *vq, struct virtqueue_chain *chain
 	chain->next_free = vq->free_chain;
 	vq->free_chain = chain;
 	vq->in_flight--;
-	if (chain->old_map || chain->block != VIRTQUEUE_NO_BLOCK || vq->memory->dirty_log)
-		push_rest(vq, chain);
+	let_go(vq, chain);
+}
+
+/* IN_ORDER, or there is no ring to answer in. */
+static __attribute__((noinline)) void push_apart(struct virtqueue *vq,
+						 struct virtqueue_chain *chain, uint32_t written)
+{
+	if (!vq->in_order) {
+		take_back(vq, chain);
+		return;
+	}
+	let_go(vq, chain);
+	in_order_push(vq, chain, written);
 }
 
 /* Apart from virtqueue_push, which then needs no stack. */
 static __attribute__((noinline)) void
 push_not_split(struct virtqueue *vq, struct virtqueue_chain *chain, uint32_t written)
 {
-	if (vq->ring == RING_PACKED)
+	if (vq->ring == RING_PACKED) {
 		packed_push(vq, chain, written);
-	take_back(vq, chain);
+		take_back(vq, chain);
+	} else {
+		push_apart(vq, chain, written);
+	}
 }
 
 void virtqueue_push(struct virtqueue *vq, struct virtqueue_chain *chain, uint32_t written)
@@ -540,12 +569,14 @@ bool virtqueue_publish(struct virtqueue *vq)
 	/* A broken queue takes nothing more, but what it took before is still answered. */
 	if (vq->ring == RING_SPLIT)
 		return split_publish(vq);
-	return vq->ring == RING_PACKED && packed_publish(vq);
+	if (vq->ring == RING_PACKED)
+		return packed_publish(vq);
+	return vq->ring == RING_IN_ORDER && in_order_publish(vq);
 }
 
 bool virtqueue_enable_kicks(struct virtqueue *vq)
 {
 	if (vq->ring == RING_NONE || vq->fault)
 		return false;
-	return vq->ring == RING_SPLIT ? split_enable_kicks(vq) : packed_enable_kicks(vq);
+	return vq->packed ? packed_enable_kicks(vq) : split_enable_kicks(vq);
 }

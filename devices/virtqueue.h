@@ -2,7 +2,7 @@
 /*
  * The device side of a virtqueue: take chains, mark them used, decide about
  * notifications. One interface for both ring formats; which one a queue
- * has, the features tell. The rings are in split.c and packed.c.
+ * has, the features tell. The rings are in split.c and packed.c, the order in in_order.c.
  *
  * A device calls, for each queue and on the thread of that queue:
  *
@@ -22,6 +22,14 @@
  * VIRTQUEUE_INLINE_SEGMENTS segments lives in its slot; a longer one borrows one
  * of a few large blocks. When none is left, virtqueue_pop returns NULL without
  * taking the chain, and goes on after a push.
+ *
+ * Order: a device pushes in any order it likes. With VIRTIO_F_IN_ORDER (2.7.9, 2.8.11) a
+ * chain that is done waits here until all that were popped before it are done too, and
+ * one used entry may stand for several chains. The driver learns the written length of
+ * a chain from its own entry alone, and takes one that has none for written in full. So
+ * a chain goes without an entry only if written was its writable_size, which includes
+ * chains with nothing to write; one with less gets its own, and ends a batch. What is
+ * left open at the publish ends there.
  *
  * Threads: one thread at a time for each virtqueue.
  */
@@ -60,10 +68,15 @@ extern "C" {
 
 #define VIRTQUEUE_INLINE_SEGMENTS 12u
 
-/* Feature bits that concern the ring alone and that every device built on this can offer. */
+/*
+ * Feature bits that concern the ring alone and that a device built on this can offer. One
+ * whose requests may wait for a later request of the same queue (a file lock for its
+ * release) must leave out VIRTIO_F_IN_ORDER, with which the later one cannot be answered first.
+ */
 #define VIRTQUEUE_FEATURES                                                                  \
 	(VIRTIO_FEATURE(VIRTIO_F_VERSION_1) | VIRTIO_FEATURE(VIRTIO_RING_F_INDIRECT_DESC) | \
-	 VIRTIO_FEATURE(VIRTIO_RING_F_EVENT_IDX) | VIRTIO_FEATURE(VIRTIO_F_RING_PACKED))
+	 VIRTIO_FEATURE(VIRTIO_RING_F_EVENT_IDX) | VIRTIO_FEATURE(VIRTIO_F_RING_PACKED) |   \
+	 VIRTIO_FEATURE(VIRTIO_F_IN_ORDER))
 
 struct guest_map;
 struct virtqueue;
@@ -87,6 +100,8 @@ struct virtqueue_chain {
 	/* Private to the virtqueue. */
 	uint16_t slots; /* packed: in the ring */
 	uint16_t block;
+	uint32_t written; /* IN_ORDER: of a chain that is done and waits for an earlier one */
+	bool done;
 	struct virtqueue_chain *next_free;
 	struct guest_map *old_map; /* that it was translated with, if that is not the queue's */
 	struct iovec inline_iov[VIRTQUEUE_INLINE_SEGMENTS];
@@ -121,21 +136,26 @@ void virtqueue_destroy(struct virtqueue *vq);
  * Make the queue live, with the ring format that features tell.
  * Returns 0; -EFAULT: the ring is not in guest memory, or available or used
  * ring not in one piece; -EINVAL:
- * size, alignment or the state to resume from are impossible; -ENOMEM. The queue
- * is idle after an error.
+ * size, alignment or the state to resume from are impossible (with IN_ORDER that is also one
+ * with chains that were taken and not used: any later entry would stand for them); -ENOMEM.
+ * The queue is idle after an error.
  */
 int virtqueue_start(struct virtqueue *vq, const struct virtio_queue_setup *setup,
 		    uint64_t features);
 
 /*
  * Forget ring and chains; *state (may be NULL) gets the place to resume from,
- * which is right only if nothing is in flight. What was pushed is published.
+ * which is right only if nothing is in flight. What was pushed is published, but for chains
+ * that wait for an earlier one (IN_ORDER), which the driver never gets back from this queue.
  */
 void virtqueue_stop(struct virtqueue *vq, struct virtio_queue_state *state);
 
 bool virtqueue_started(const struct virtqueue *vq);
 
-/* Chains that were popped and not pushed. */
+/*
+ * Chains that were popped and not pushed; with IN_ORDER also those that were pushed and
+ * wait for an earlier one, so it is 0 in the same moments.
+ */
 uint16_t virtqueue_in_flight(const struct virtqueue *vq);
 
 enum virtqueue_fault virtqueue_broken(const struct virtqueue *vq);

@@ -42,6 +42,15 @@ enum ring_kind {
 	RING_NONE, /* not started, or it went away with a change of the map */
 	RING_SPLIT,
 	RING_PACKED,
+	RING_IN_ORDER, /* of either format */
+};
+
+/* IN_ORDER: done chains for which one used entry is to be written, if there are any. */
+struct order_batch {
+	uint32_t chains;
+	uint32_t written; /* of the last one */
+	uint16_t slots;   /* packed: in the ring, of all */
+	uint16_t id;      /* of the last one */
 };
 
 struct virtqueue {
@@ -63,6 +72,7 @@ struct virtqueue {
 	uint32_t in_flight;
 	enum ring_kind ring;
 	bool packed; /* what the features say */
+	bool in_order;
 	bool event_idx;
 	bool indirect;
 	bool started;
@@ -96,6 +106,8 @@ struct virtqueue {
 	uint16_t *block_next;
 	struct iovec *blocks;
 	size_t block_room; /* segments in blocks; outlives a stop */
+	uint32_t oldest;   /* IN_ORDER: slot of the chain to be used next */
+	struct order_batch order;
 	struct virtio_device *dev;
 	struct virtio_queue_setup setup;
 };
@@ -223,8 +235,14 @@ int packed_start(struct virtqueue *vq);
 bool packed_map(struct virtqueue *vq);
 struct virtqueue_chain *packed_pop(struct virtqueue *vq);
 void packed_push(struct virtqueue *vq, const struct virtqueue_chain *chain, uint32_t written);
+void packed_push_batch(struct virtqueue *vq, const struct order_batch *batch);
 bool packed_publish(struct virtqueue *vq);
 bool packed_enable_kicks(struct virtqueue *vq);
+
+/* in_order.c: what a push and a publish are then; the chain needs neither map nor block any more. */
+void in_order_start(struct virtqueue *vq);
+void in_order_push(struct virtqueue *vq, struct virtqueue_chain *chain, uint32_t written);
+bool in_order_publish(struct virtqueue *vq);
 
 /* Here, because a push is so short that a call would be a third of it. */
 static inline void split_push(struct virtqueue *vq, uint16_t head, uint32_t written)

@@ -81,6 +81,9 @@ void perf_load_init(struct perf_load *load, const struct perf_subject *subject, 
 		die(load, "cannot make the guest");
 	if (vqsim_guest_bring_up(&load->guest, &config) != VQSIM_UP)
 		die(load, "the device did not come up");
+	/* What is not offered is not taken, and the figures would be those of another subject. */
+	if (subject->features & ~load->guest.features)
+		die(load, "the device does not offer all features of the subject");
 	vqsim_driver_set_notify(&load->guest.queues[0], VQSIM_NOTIFY_NEVER);
 	init_buffers(load);
 }

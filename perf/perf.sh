@@ -16,7 +16,8 @@ out=build/perf
 budget=perf/budget
 processes=7
 gcc=${GCC:-gcc}
-gated="null-b1 null-b32 null-packed-b1 null-packed-b32 null-4k-b32 blk-4k-b1 blk-4k-b32"
+gated="null-b1 null-b32 null-packed-b1 null-packed-b32 null-in-order-b1 null-in-order-b32
+	null-packed-in-order-b32 null-4k-b32 blk-4k-b1 blk-4k-b32"
 
 mkdir -p "$out"
 
@@ -73,12 +74,12 @@ gate() {
 	fi
 	awk '
 		FNR == NR { if ($1 !~ /^#/) limit[$1] = $2; next }
-		!($1 in limit) { printf "%-12s %5d  no budget\n", $1, $2; bad = 1; next }
+		!($1 in limit) { printf "%-24s %5d  no budget\n", $1, $2; bad = 1; next }
 		{
 			over = $2 > limit[$1]
 			bad += over
 			note = over ? "ABOVE BUDGET" : $2 < 0.9 * limit[$1] ? "ok; lower the budget" : "ok"
-			printf "%-12s %5d of %5d instructions per request  %s\n", $1, $2, limit[$1], note
+			printf "%-24s %5d of %5d instructions per request  %s\n", $1, $2, limit[$1], note
 		}
 		END { exit bad > 0 }' "$budget" "$out/instructions" && return 0
 	cat <<-EOT
@@ -105,14 +106,14 @@ write_budget() {
 }
 
 table() {
-	printf '%-18s %8s %8s %14s  %s\n' "" "ns min" "median" "instructions" "ns over its null case"
+	printf '%-24s %8s %8s %14s  %s\n' "" "ns min" "median" "instructions" "ns over its null case"
 	awk '
 		FNR == 1 { file++ }
 		file == 1 { count[$1] = $2; next }
 		file == 2 { min[$1] = $2; next }
 		{
 			over = $4 in min ? sprintf("%+8.1f  %s", $2 - min[$4], $4) : ""
-			printf "%-18s %8.1f %8.1f %14s  %s\n", $1, $2, $3,
+			printf "%-24s %8.1f %8.1f %14s  %s\n", $1, $2, $3,
 				($1 in count) ? count[$1] : "-", over
 		}
 	' "$out/instructions" "$out/ns" "$out/ns"

@@ -5,6 +5,7 @@
  */
 #include <endian.h>
 #include <errno.h>
+#include <stdlib.h>
 
 #include "tests/support/bench.h"
 
@@ -88,7 +89,7 @@ static void impossible_options_are_refused(void **state)
 
 /* Config space */
 
-/* BLK-DX-02, BLK-D-04. */
+/* BLK-DX-02, BLK-D-04; CONF-14: QEMU a4f1542af5, 3a395142ba, 92e3c2a39e, the order of bytes. */
 static void every_byte_of_the_config_is_right(void **state)
 {
 	static const struct {
@@ -154,6 +155,7 @@ static int write_at(struct bench *bench, uint32_t offset, const void *data, uint
 	return virtio_transport_config_write(transport_of(bench), offset, data, size);
 }
 
+/* CONF-07: Firecracker afd05d6d3, e07fa35fb, 80fb45d04, cloud-hypervisor eabcd618b, the capacity. */
 static void only_writeback_can_be_written(void **state)
 {
 	struct bench *bench = *state;
@@ -273,6 +275,65 @@ static void capacity_change_before_the_driver(void **state)
 	assert_int_equal(bench->blk.capacity, 64);
 }
 
+/* Segments */
+
+/* An IN of so many segments of 512 bytes, in the ring or through a table. */
+static void read_segments(struct bench *bench, uint16_t count, bool indirect)
+{
+	uint32_t *cuts = calloc(count, sizeof(*cuts));
+	struct vqsim_blk_request request;
+
+	assert_non_null(cuts);
+	for (uint16_t i = 0; i < count; i++)
+		cuts[i] = 512;
+	assert_int_equal(vqsim_blk_request_init(&bench->blk, &request, 512u * count), 0);
+	request.type = VIRTIO_BLK_T_IN;
+	request.data_size = 512u * count;
+	request.writable_cuts = cuts;
+	request.writable_cut_count = count;
+	request.indirect = indirect;
+	assert_int_equal(vqsim_blk_do(&bench->blk, 0, &request), VIRTIO_BLK_S_OK);
+	assert_int_equal(request.used_len, 512u * count + 1);
+	vqsim_blk_request_finish(&request);
+	free(cuts);
+}
+
+static uint32_t seg_max_of(struct bench *bench)
+{
+	uint32_t seg_max = 0;
+
+	assert_int_equal(virtio_transport_config_read(transport_of(bench), 12, &seg_max, 4), 0);
+	return le32toh(seg_max);
+}
+
+/*
+ * CONF-16: QEMU 1bf8a989a5, OpenVMM 33217159d, SPDK 9c6d4649eb, cf680fe47e, what is advertised
+ * can be asked for: so many segments, a header and a status fit into the largest queue that the
+ * device has, and through a table into any.
+ */
+static void as_many_segments_as_advertised(void **state)
+{
+	static const uint16_t sizes[] = {4, 16, 64, 128};
+
+	(void)state;
+	for (unsigned i = 0; i < 4 * COUNT_OF(sizes); i++) {
+		uint16_t most = sizes[i / 4], size = i / 2 % 2 ? most : 4;
+		struct bench *bench = bench_create(&(struct bench_options){
+			.device = BENCH_BLK,
+			.packed = i % 2,
+			.queue_size = size,
+			.blk = {.queue_size_max = most},
+		});
+		uint32_t count = seg_max_of(bench);
+
+		assert_in_range(count, 1, most - 2u);
+		read_segments(bench, (uint16_t)count, true);
+		if (size == most)
+			read_segments(bench, (uint16_t)count, false);
+		bench_destroy(bench);
+	}
+}
+
 /* Queues. BLK-DX-01. */
 static void every_queue_serves(void **state)
 {
@@ -309,12 +370,39 @@ static void queue_past_the_last_is_refused(void **state)
 
 	assert_int_equal(virtio_transport_enable_queue(transport_of(bench), 4, &setup), -EINVAL);
 	assert_false(virtio_transport_queue_live(transport_of(bench), 4));
+	/* CONF-02: CVE-2011-2512, numbers that are negative to somebody. */
 	vqsim_link_kick(&bench->guest.link, 4, 4);
+	vqsim_link_kick(&bench->guest.link, 0x7fff, 0x7fff);
+	vqsim_link_kick(&bench->guest.link, 0x8000, 0x80000000);
 	vqsim_link_kick(&bench->guest.link, 0xffff, 4);
 	bench_good_request(bench);
 }
 
-/* A driver may use fewer queues than there are. */
+/* CONF-17: QEMU 725fe5d10d, DPDK 7cc4f260bf, more queues than somebody once thought of. */
+static void many_queues_serve(void **state)
+{
+	static const uint16_t counts[] = {65, 129, 257};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(counts); i++) {
+		struct bench *bench = bench_create(&(struct bench_options){
+			.device = BENCH_BLK, .queue_size = 4, .blk = {.queue_count = counts[i]}});
+		struct vqsim_blk_request request;
+
+		assert_int_equal(config_byte(bench, 34), counts[i] & 0xff);
+		assert_int_equal(config_byte(bench, 35), counts[i] >> 8);
+		assert_int_equal(vqsim_blk_request_init(&bench->blk, &request, 512), 0);
+		request.type = VIRTIO_BLK_T_IN;
+		request.data_size = 512;
+		for (uint16_t q = 0; q < counts[i]; q++)
+			assert_int_equal(vqsim_blk_do(&bench->blk, q, &request), VIRTIO_BLK_S_OK);
+		vqsim_blk_request_finish(&request);
+		bench_destroy(bench);
+	}
+}
+
+/* LIFE-19: cloud-hypervisor 5aeb9f55d, propolis 957f5c45, 1df49a42, a driver may use fewer queues
+ * than there are, and resets. */
 static void one_queue_of_four_is_enough(void **state)
 {
 	struct bench *bench = bench_create(&(struct bench_options){
@@ -362,6 +450,8 @@ int main(void)
 		WITH(setup, capacity_change_before_the_driver),
 		WITH(four_queues_setup, every_queue_serves),
 		WITH(four_queues_setup, queue_past_the_last_is_refused),
+		cmocka_unit_test(as_many_segments_as_advertised),
+		cmocka_unit_test(many_queues_serve),
 		cmocka_unit_test(one_queue_of_four_is_enough),
 	};
 

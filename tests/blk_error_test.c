@@ -245,9 +245,40 @@ static void parts_of_a_block_are_refused(void **state)
 	assert_int_equal(ask(a, DISCARD, 0, 16), IOERR);
 }
 
+/*
+ * RING-35: cloud-hypervisor e1a63b41f, a chain that has no room for a status comes back all the
+ * same, so that no number of them uses up the ring.
+ */
+static void chain_without_a_status_comes_back(void **state)
+{
+	struct async *a = *state;
+	const struct vqsim_element element = {a->requests[0].out_gpa, 16, false};
+	const struct vqsim_chain chain = {&element, 1, 1, 0};
+	uint16_t size = a->bench->guest.queues[0].setup.size;
+	struct vqsim_used used;
+
+	for (unsigned lap = 0; lap < 3; lap++) {
+		for (uint16_t i = 0; i < size; i++)
+			assert_true(vqsim_guest_add(&a->bench->guest, 0, &chain, a) >= 0);
+		assert_int_equal(async_run(a), VIRTIO_IDLE);
+		for (uint16_t i = 0; i < size; i++) {
+			assert_int_equal(vqsim_guest_reap(&a->bench->guest, 0, &used),
+					 VQSIM_REAP_USED);
+			assert_int_equal(used.len, 0);
+		}
+	}
+	bench_good_request(a->bench);
+}
+
 static int setup(void **state)
 {
 	*state = async_create(NULL);
+	return 0;
+}
+
+static int packed_setup(void **state)
+{
+	*state = async_create_packed(NULL);
 	return 0;
 }
 
@@ -289,6 +320,8 @@ int main(void)
 		WITH(parts_setup, several_busy_parts_are_all_offered_again),
 		WITH(aligned_setup, misaligned_memory_is_refused_and_nothing_changes),
 		WITH(blocks_setup, parts_of_a_block_are_refused),
+		WITH(setup, chain_without_a_status_comes_back),
+		WITH(packed_setup, chain_without_a_status_comes_back),
 	};
 
 	return cmocka_run_group_tests_name("blk errors", tests, NULL, NULL);

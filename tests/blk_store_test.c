@@ -113,8 +113,9 @@ static int submit(struct fixture *f, struct blk_io *io)
 
 static int transfer(struct fixture *f, struct blk_io io, const struct iovec *iov, size_t count)
 {
-	io.data = iov_window(iov, count, 0, iov_size(iov, count));
-	io.size = io.data.size;
+	for (size_t i = 0; i < count; i++)
+		io.size += iov[i].iov_len;
+	io.data = iov_window(iov, count, 0, io.size);
 	return submit(f, &io);
 }
 

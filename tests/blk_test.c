@@ -63,7 +63,7 @@ static void fill(struct fixture *f, uint8_t seed)
 
 /* Types */
 
-/* BLK-DX-05, BLK-DX-06. */
+/* BLK-DX-05, BLK-DX-06; RING-31: yc-libvhost 79a9747, SPDK 60c1cd75dc and others, the length. */
 static void write_and_read_back(void **state)
 {
 	struct fixture *f = *state;
@@ -174,7 +174,10 @@ static void ranges_are_checked_without_overflow(void **state)
 		assert_int_equal(ask(f, VIRTIO_BLK_T_IN, sector, 8192), OK);
 }
 
-/* MEM-16: CVE-2024-8612, an IN that fails early hands over no byte and says so. */
+/*
+ * MEM-16: CVE-2024-8612, RING-31: yc-libvhost ffc7e9d, an IN that fails early hands over no byte
+ * and says so.
+ */
 static void failed_read_discloses_nothing(void **state)
 {
 	struct fixture *f = *state;

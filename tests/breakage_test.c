@@ -7,7 +7,8 @@
  *
  * Bugs that rows stand for. Links: CHAIN-04, CHAIN-05, CHAIN-07, CHAIN-20, CHAIN-22, CHAIN-23,
  * CHAIN-25, CHAIN-26; directions: CHAIN-29; tables: CHAIN-10, CHAIN-14, CHAIN-16, CHAIN-19, LEN-01,
- * MEM-10. Clauses of the driver that they break: SPLIT-G-09, SPLIT-G-12.
+ * MEM-10; the available ring: RING-02; ids: RING-08, RING-10. Clauses of the driver that they
+ * break: SPLIT-G-09, SPLIT-G-12.
  */
 #include <endian.h>
 #include <stdio.h>

@@ -194,6 +194,8 @@ static void every_shape_of_run_is_clean(void **state)
 		{RAM, "--json", "--workload", "mix", "--features", "none"},
 		{RAM, "--json", "--workload", "mix", "--features", "all,ring_packed"},
 		{RAM, "--json", "--workload", "mix", "--features", "all,in_order,ring_packed"},
+		{RAM, "--json", "--workload", "mix", "--features", "all,ring_packed",
+		 "--queue-size", "37", "--depth", "20"},
 		{RAM, "--json", "--workload", "mix", "--features", "-event_idx,-config_wce"},
 		{BLK, "--store", "ram:512", "--json", "--workload", "mix", "--requests", "100"},
 		{BLK, "--store", "ram:66048", "--json", "--workload", "verify"},

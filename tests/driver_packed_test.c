@@ -5,14 +5,9 @@
  */
 #include <endian.h>
 #include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <string.h>
 
-#include <cmocka.h>
-
+#include "tests/support/aborts.h"
 #include "vqsim/driver.h"
 
 #define PACKED (VIRTIO_FEATURE(VIRTIO_F_VERSION_1) | VIRTIO_FEATURE(VIRTIO_F_RING_PACKED))
@@ -195,6 +190,17 @@ static struct vqsim_driver *start_example_c(void **state)
 
 	memcpy(driver->packed.desc, before, sizeof(before));
 	return driver;
+}
+
+/* In a packed ring a table stands alone (2.8.19). */
+static void direct_descriptors_before_a_table_are_misuse(void **state)
+{
+	struct vqsim_chain chain = {.elements = buffers, .count = 3, .table_gpa = 0x104000};
+	struct vqsim_driver *driver = start_example(state, 8, 0, 3);
+
+	for (chain.direct = 1; chain.direct < 3; chain.direct++)
+		assert_aborts(vqsim_driver_add(driver, &chain, driver));
+	assert_int_equal(vqsim_driver_add(driver, &chain, driver), 3);
 }
 
 static void a_list_that_wraps_is_laid_out_as_in_example_c(void **state)
@@ -434,6 +440,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		in_memory(an_indirect_chain_is_laid_out_as_in_example_b),
+		in_memory(direct_descriptors_before_a_table_are_misuse),
 		in_memory(a_list_that_wraps_is_laid_out_as_in_example_c),
 		in_memory(the_used_descriptor_of_example_c_is_read_back),
 		in_memory(ring_parts_are_aligned_and_apart),

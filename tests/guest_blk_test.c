@@ -181,6 +181,7 @@ static int set_up(void **state)
 	    vqsim_guest_init(&f.guest, &f.memory, &f.device.dev, &f.referee))
 		return -1;
 	f.referee.sink = ignore;
+	vqsim_referee_let_stray(&f.referee);
 	f.device.vq = virtqueue_create(&f.device.dev);
 	if (!f.device.vq || vqsim_guest_bring_up(&f.guest, &config) != VQSIM_UP)
 		return -1;

@@ -5,18 +5,9 @@
  */
 #include <errno.h>
 #include <inttypes.h>
-#include <setjmp.h>
-#include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include <cmocka.h>
-
+#include "tests/support/aborts.h"
 #include "vqsim/memory.h"
 
 /* low and high touch in guest addresses, far lies beyond a hole. */
@@ -73,22 +64,6 @@ static void accessible_inside_and_guarded_beside(uint8_t *view, uint64_t size)
 	assert_string_equal(rights(view - 1), "--");
 	assert_string_equal(rights(view + size), "--");
 }
-
-/* What misuse is: the child ends by abort. */
-#define assert_aborts(call)                                                        \
-	do {                                                                       \
-		int status_;                                                       \
-		pid_t child_ = fork();                                             \
-                                                                                   \
-		if (child_ == 0) {                                                 \
-			signal(SIGABRT, SIG_DFL);                                  \
-			fclose(stderr);                                            \
-			(void)(call);                                              \
-			_exit(0);                                                  \
-		}                                                                  \
-		assert_int_equal(waitpid(child_, &status_, 0), child_);            \
-		assert_true(WIFSIGNALED(status_) && WTERMSIG(status_) == SIGABRT); \
-	} while (0)
 
 static void every_view_of_every_region_has_a_guard_on_both_sides(void **state)
 {
@@ -314,6 +289,40 @@ static void a_hidden_region_is_gone_for_the_device_but_not_for_the_driver(void *
 	assert_int_equal(vqsim_memory_expose(memory, HIGH), -EEXIST);
 }
 
+/* A request in flight keeps what it was translated with; then nothing may be reached any more. */
+static void a_region_that_nobody_holds_any_more_cannot_be_reached(void **state)
+{
+	struct vqsim_memory *memory = *state;
+	const uint8_t *view = memory->mappings[HIGH].device;
+	struct guest_map *map = guest_memory_acquire(&memory->guest);
+
+	assert_int_equal(vqsim_memory_hide(memory, HIGH), 0);
+	assert_false(vqsim_memory_released(memory, HIGH));
+	assert_string_equal(rights(view), "rw");
+	guest_map_release(map);
+	assert_true(vqsim_memory_released(memory, HIGH));
+	assert_string_equal(rights(view), "--");
+	assert_string_equal(rights(memory->mappings[HIGH].driver), "rw");
+	assert_int_equal(vqsim_memory_expose(memory, HIGH), 0);
+	assert_string_equal(rights(view), "rw");
+}
+
+static void a_replaced_map_has_the_same_regions_and_gives_the_old_ones_back(void **state)
+{
+	struct vqsim_memory *memory = *state;
+	struct guest_map *map = guest_memory_acquire(&memory->guest);
+
+	assert_int_equal(vqsim_memory_hide(memory, HIGH), 0);
+	assert_int_equal(vqsim_memory_replace(memory), 0);
+	assert_non_null(device_finds(memory, 0x13fff));
+	assert_null(device_finds(memory, 0x14000));
+	assert_false(vqsim_memory_released(memory, LOW));
+	guest_map_release(map);
+	assert_true(vqsim_memory_released(memory, LOW));
+	assert_true(vqsim_memory_released(memory, HIGH));
+	assert_string_equal(rights(memory->mappings[LOW].device), "rw");
+}
+
 static void impossible_regions_are_misuse(void **state)
 {
 	static const struct vqsim_region odd = {.gpa = 0x10, .size = 4096};
@@ -358,6 +367,8 @@ int main(void)
 		in_memory(a_rewind_gives_the_same_addresses_again_and_zeroed),
 		in_memory(a_reset_leaves_zeroes_no_pieces_and_everything_exposed),
 		in_memory(a_hidden_region_is_gone_for_the_device_but_not_for_the_driver),
+		in_memory(a_region_that_nobody_holds_any_more_cannot_be_reached),
+		in_memory(a_replaced_map_has_the_same_regions_and_gives_the_old_ones_back),
 		cmocka_unit_test(impossible_regions_are_misuse),
 		cmocka_unit_test(a_zeroed_memory_can_be_finished),
 	};

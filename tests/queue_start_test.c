@@ -334,7 +334,22 @@ static void flags_of_an_earlier_backend_do_not_stay(void **state)
 	assert_serves(f);
 }
 
-/* The same through a whole device: the driver's next request is announced by a kick. */
+/* RING-40: ubiblk PR 507, an index that the driver clears just after it gave the address. */
+static void index_of_an_earlier_life_does_not_count(void **state)
+{
+	struct fixture *f = *state;
+	struct vring_used *used = (void *)bytes[USED];
+
+	used->idx = htole16(0x1235);
+	assert_int_equal(start(f), 0);
+	used->idx = 0;
+	used->ring[0].len = htole32(77);
+	assert_serves(f);
+	assert_int_equal(le16toh(used->idx), 1);
+	assert_int_equal(used->ring[0].len, 0);
+}
+
+/* A whole device that starts over such flags: the driver's next request is announced by a kick. */
 static void driver_kicks_after_a_resume(void **state)
 {
 	(void)state;
@@ -369,6 +384,7 @@ int main(void)
 		WITH(change_while_the_ring_is_asked_for_is_seen),
 		WITH(removal_on_another_thread_is_seen_by_a_start),
 		WITH(flags_of_an_earlier_backend_do_not_stay),
+		WITH(index_of_an_earlier_life_does_not_count),
 		cmocka_unit_test(driver_kicks_after_a_resume),
 	};
 

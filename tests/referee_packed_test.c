@@ -318,6 +318,20 @@ static void used_before_driver_ok(void **state)
 	pair_finish(&p);
 }
 
+/* The table of a chain of which nothing is expected is looked at, too. */
+static void a_table_that_changes_is_seen(void **state)
+{
+	struct packed_pair p;
+
+	(void)state;
+	pair_make(&p, 5, INDIRECT, PAIR_TABLE);
+	p.untold = true;
+	pair_add(&p, 1, 1, 1, true);
+	pair_run(&p);
+	show(&p, RULE(DESC_WRITTEN));
+	pair_finish(&p);
+}
+
 #define RULES_HERE                                                                               \
 	(RULE(IN_ORDER) | RULE(BATCH) | RULE(PACKED_WRAP) | RULE(PACKED_POSITION) |              \
 	 RULE(PACKED_SKIPPED) | RULE(PACKED_TOUCHED) | RULE(PACKED_WRITE) | RULE(PACKED_EVENT) | \
@@ -341,6 +355,7 @@ int main(void)
 		cmocka_unit_test(queue_reset),
 		cmocka_unit_test(bytes_that_nobody_wrote),
 		cmocka_unit_test(used_before_driver_ok),
+		cmocka_unit_test(a_table_that_changes_is_seen),
 		cmocka_unit_test(every_rule_was_broken_by_some_test),
 	};
 

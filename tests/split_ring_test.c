@@ -54,6 +54,7 @@ static void crowd_serve(struct crowd *c, unsigned count)
 	assert_int_equal(vqsim_guest_reap(&c->bench->guest, 0, &used), VQSIM_REAP_NOTHING);
 }
 
+/* RING-28: SPDK 808a2b05c2, the index is ahead by exactly the size. */
 static void full_ring_is_served(void **state)
 {
 	struct crowd c = crowd_of(*state);
@@ -96,7 +97,10 @@ static void event_is_exact_across_the_wrap(void **state)
 	}
 }
 
-/* SPLIT-D-12: with EVENT_IDX the flag that would forbid notifications is ignored. */
+/*
+ * NOTIF-11: kvmtool 717a3ab. SPLIT-D-12: with EVENT_IDX the flag that would forbid
+ * notifications is ignored.
+ */
 static void flag_is_ignored_with_event_idx(void **state)
 {
 	struct crowd c = crowd_of(*state);
@@ -108,7 +112,7 @@ static void flag_is_ignored_with_event_idx(void **state)
 	assert_int_equal(queue->notifications, before + 1);
 }
 
-/* SPLIT-D-09, SPLIT-D-10: without EVENT_IDX the flag alone counts. */
+/* NOTIF-11: kvmtool 717a3ab. SPLIT-D-09, SPLIT-D-10: without EVENT_IDX the flag alone counts. */
 static void event_is_ignored_without_event_idx(void **state)
 {
 	struct crowd c = crowd_of(*state);
@@ -142,7 +146,10 @@ static void spurious_kicks_change_nothing(void **state)
 	bench_good_request(bench);
 }
 
-/* SPLIT-DX-11: what was exposed before DRIVER_OK is served after it. */
+/*
+ * NOTIF-20: Firecracker 0899ee515 and others. SPLIT-DX-11: what was exposed before DRIVER_OK is
+ * served after it.
+ */
 static void chains_may_wait_for_driver_ok(void **state)
 {
 	struct bench *bench = *state;

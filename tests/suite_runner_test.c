@@ -174,6 +174,25 @@ static void the_first_thing_that_does_not_hold_ends_a_case(void **state)
 	assert_string_equal(kept.outcomes[0].clause, "SECOND-D-02");
 }
 
+/* A case about both formats is to be blamed for the one that it ran on. */
+static void blame_goes_to_the_clause_of_the_format(void **state)
+{
+	static const struct vqsim_case both = {
+		.name = "both", .clauses = "SPLIT-D-01 PACKED-D-04 FIRST-D-01", .run = fails};
+	static const struct vqsim_case other = {
+		.name = "other", .clauses = "SPLIT-D-01", .run = fails, .formats = VQSIM_PACKED};
+	struct kept kept;
+
+	(void)state;
+	run(&kept, "null", &both);
+	assert_all(&kept, VQSIM_FAILED);
+	for (unsigned i = 0; i < kept.count; i++)
+		assert_string_equal(kept.outcomes[i].clause,
+				    kept.outcomes[i].point.packed ? "PACKED-D-04" : "SPLIT-D-01");
+	run(&kept, "null", &other);
+	assert_string_equal(kept.outcomes[0].clause, "SPLIT-D-01");
+}
+
 static void wants_resize(struct vqsim_suite *s)
 {
 	SUITE_NEEDS_HOOK(s, resize);
@@ -275,6 +294,9 @@ static void a_bent_device_is_caught(void **state)
 	subject.how = &bent;
 	run_on(&kept, &subject, &test);
 	assert_all(&kept, VQSIM_FAILED);
+	for (unsigned i = 0; i < kept.count; i++)
+		assert_int_equal(strncmp(kept.outcomes[i].clause, "PACKED-", 7) == 0,
+				 kept.outcomes[i].point.packed);
 	vqsim_subject_finish(&subject);
 }
 
@@ -430,6 +452,7 @@ int main(void)
 		cmocka_unit_test(a_case_runs_at_the_points_that_fit),
 		cmocka_unit_test(what_does_not_fit_is_said_once_with_its_reason),
 		cmocka_unit_test(the_first_thing_that_does_not_hold_ends_a_case),
+		cmocka_unit_test(blame_goes_to_the_clause_of_the_format),
 		cmocka_unit_test(a_missing_hook_is_not_observable),
 		cmocka_unit_test(a_violation_fails_the_case_with_its_clause),
 		cmocka_unit_test(a_bent_device_is_caught),

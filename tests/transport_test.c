@@ -283,6 +283,7 @@ static void features_ok_needs_driver(void **state)
 	assert_int_equal(status(d), ACK);
 }
 
+/* CONF-20: rust-vmm b47a799, a queue of no entries. */
 static void impossible_rings_are_refused(void **state)
 {
 	struct device *d = *state;
@@ -320,6 +321,7 @@ static void packed_ring_has_any_size_and_areas_on_4(void **state)
 	assert_int_equal(virtio_transport_enable_queue(&d->transport, 0, &setup), 0);
 }
 
+/* LIFE-10: QEMU db812c4073, addresses that come before the features. */
 static void queue_is_set_up_once_and_after_features_ok(void **state)
 {
 	struct device *d = *state;
@@ -428,6 +430,7 @@ static void queue_that_never_ran_stops_where_it_would_have_started(void **state)
 	assert_int_equal(virtio_transport_stop_queue(&d->transport, 0, NULL), VIRTIO_DONE);
 }
 
+/* CONF-07: Firecracker afd05d6d3, e07fa35fb, an offset at the end of its range. */
 static void config_access_outside_is_refused(void **state)
 {
 	struct device *d = *state;

@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * A driver and a device on a thread each, and each sleeps whenever the standard lets it
- * (virtio 1.3, 2.7.7 and 2.7.10):
+ * (virtio 1.3, 2.7.7, 2.7.10 and 2.8.10):
  *
  *     the device  after VIRTIO_IDLE, until a kick that vqsim_driver_publish asked for
  *     the driver  after it asked for notifications and found nothing, until notify_used
  *
  * A notification that is lost leaves both asleep: whoever sleeps for SLEEP_MAX seconds takes it
  * for that. Batches are small and come at random moments, so that a batch often meets a side
- * that is just falling asleep: there the fences of devices/split.c and vqsim/driver_split.c
- * decide. Wake-ups that came before a look at the ring are forgotten, so that none of them makes up
- * for one that is lost after it.
+ * that is just falling asleep: there the fences of devices/split.c, devices/packed.c and the
+ * two drivers decide. Wake-ups that came before a look at the ring are forgotten, so that none of
+ * them makes up for one that is lost after it.
+ *
+ * NOTIF-02: QEMU 92045d80ba, kvmtool 66ba0ba, crosvm b9917a22a, a device that does not look again
+ * when it has asked for kicks. A missing fence shows up here by chance only.
  */
 #include <endian.h>
 #include <errno.h>
@@ -319,17 +322,36 @@ static void finish(struct party *p)
 }
 
 /* What is needed to see whose notification it was. */
-static void describe(const struct party *p, char *words, size_t size)
+static void describe_ring(const struct party *p, char *words, size_t size)
 {
 	const struct vqsim_split_ring *ring = &p->driver.ring;
+	const struct vqsim_packed_ring *packed = &p->driver.packed;
 
+	if (p->driver.is_packed)
+		snprintf(words, size,
+			 "available position %" PRIu32 ", events of the device %04x/%u, of the "
+			 "driver %04x/%u",
+			 p->driver.avail_index, le16toh(packed->device->off_wrap),
+			 le16toh(packed->device->flags), le16toh(packed->driver->off_wrap),
+			 le16toh(packed->driver->flags));
+	else
+		snprintf(words, size,
+			 "available index %u, avail_event %u, used index %u, used_event %u, "
+			 "available flags %u",
+			 le16toh(ring->avail->idx), le16toh(*ring->avail_event),
+			 le16toh(ring->used->idx), le16toh(*ring->used_event),
+			 le16toh(ring->avail->flags));
+}
+
+static void describe(const struct party *p, char *words, size_t size)
+{
+	char ring[200];
+
+	describe_ring(p, ring, sizeof(ring));
 	snprintf(words, size,
-		 "%s after %" PRIu32 " of %u requests: available index %u, avail_event %u, used "
-		 "index %u, used_event %u, available flags %u; the driver has reaped up to %u, "
+		 "%s after %" PRIu32 " of %u requests: %s; the driver has reaped up to %u, "
 		 "%s overslept first",
-		 p->failure, p->done, REQUESTS, le16toh(ring->avail->idx),
-		 le16toh(*ring->avail_event), le16toh(ring->used->idx), le16toh(*ring->used_event),
-		 le16toh(ring->avail->flags), (uint16_t)p->driver.used_index,
+		 p->failure, p->done, REQUESTS, ring, (uint16_t)p->driver.used_index,
 		 is_set(&p->overslept) ? "the device" : "the driver");
 }
 
@@ -362,39 +384,38 @@ static void serve_all(bool with_disk, uint64_t ring_features)
 }
 
 #define EVENT_IDX VIRTIO_FEATURE(VIRTIO_RING_F_EVENT_IDX)
+#define PACKED    VIRTIO_FEATURE(VIRTIO_F_RING_PACKED)
 
-static void null_wakes_and_is_woken_by_flags(void **state)
-{
-	(void)state;
-	serve_all(false, 0);
-}
+struct row {
+	const char *name;
+	bool with_disk;
+	uint64_t features;
+};
 
-static void null_wakes_and_is_woken_by_events(void **state)
-{
-	(void)state;
-	serve_all(false, EVENT_IDX);
-}
+static struct row rows[] = {
+	{"null, split, by flags", false, 0},
+	{"null, split, by events", false, EVENT_IDX},
+	{"blk, split, by flags", true, 0},
+	{"blk, split, by events", true, EVENT_IDX},
+	{"null, packed, by flags", false, PACKED},
+	{"null, packed, by events", false, PACKED | EVENT_IDX},
+	{"blk, packed, by flags", true, PACKED},
+	{"blk, packed, by events", true, PACKED | EVENT_IDX},
+};
 
-static void blk_wakes_and_is_woken_by_flags(void **state)
+static void each_wakes_the_other(void **state)
 {
-	(void)state;
-	serve_all(true, 0);
-}
+	const struct row *row = *state;
 
-static void blk_wakes_and_is_woken_by_events(void **state)
-{
-	(void)state;
-	serve_all(true, EVENT_IDX);
+	serve_all(row->with_disk, row->features);
 }
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(null_wakes_and_is_woken_by_flags),
-		cmocka_unit_test(null_wakes_and_is_woken_by_events),
-		cmocka_unit_test(blk_wakes_and_is_woken_by_flags),
-		cmocka_unit_test(blk_wakes_and_is_woken_by_events),
-	};
+	struct CMUnitTest tests[COUNT_OF(rows)];
 
-	return cmocka_run_group_tests_name("two threads", tests, NULL, NULL);
+	for (size_t i = 0; i < COUNT_OF(rows); i++)
+		tests[i] = (struct CMUnitTest){rows[i].name, each_wakes_the_other, NULL, NULL,
+					       &rows[i]};
+	return bench_run("two threads", tests, COUNT_OF(tests));
 }

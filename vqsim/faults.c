@@ -104,6 +104,15 @@ static int move_sector(struct vqsim_faults *faults, struct blk_store_queue *inne
 	return io.result;
 }
 
+/* Of the sectors of the medium those that the store inside has now. */
+static uint64_t sectors_of(const struct vqsim_faults *faults)
+{
+	struct blk_limits limits;
+
+	faults->inner->ops->limits(faults->inner, &limits);
+	return (limits.size < faults->size ? limits.size : faults->size) / SECTOR;
+}
+
 /* What the operation with this number, just done, means for the medium. */
 static void update_medium(struct vqsim_faults *faults, struct blk_store_queue *inner,
 			  const struct blk_io *io, uint32_t number)
@@ -113,7 +122,9 @@ static void update_medium(struct vqsim_faults *faults, struct blk_store_queue *i
 	if (io->op == BLK_OP_READ)
 		return;
 	if (io->op == BLK_OP_FLUSH) {
-		for (uint64_t s = 0; s < faults->size / SECTOR; s++)
+		uint64_t sectors = sectors_of(faults);
+
+		for (uint64_t s = 0; s < sectors; s++)
 			if (faults->changed[s] != 0 && faults->changed[s] < number)
 				move_sector(faults, inner, BLK_OP_READ, s);
 		return;
@@ -152,6 +163,7 @@ static void carry_out(struct vqsim_faults_queue *queue, struct blk_io *io, uint3
 	if (faults->fail_all || number == faults->fail_at) {
 		carry_out_part(queue, io, number);
 		io->result = faults->error;
+		faults->failed++;
 		return;
 	}
 	faults->inner->ops->submit(queue->inner, io);
@@ -241,16 +253,6 @@ static unsigned faults_poll(struct blk_store_queue *base)
 	return done;
 }
 
-static void faults_drain(struct blk_store_queue *base)
-{
-	struct vqsim_faults *faults = to_faults(base->store);
-	uint32_t let_go = faults->let_go;
-
-	faults->let_go = VQSIM_FAULTS_ALL;
-	faults_poll(base);
-	faults->let_go = let_go;
-}
-
 static void faults_destroy(struct blk_store *store)
 {
 	struct vqsim_faults *faults = to_faults(store);
@@ -270,7 +272,6 @@ static const struct blk_store_ops faults_ops = {
 	.queue_close = faults_queue_close,
 	.submit = faults_submit,
 	.poll = faults_poll,
-	.drain = faults_drain,
 	.destroy = faults_destroy,
 };
 

@@ -48,6 +48,7 @@ struct vqsim_faults {
 	/* What the test reads. */
 	uint32_t submits;                                    /* calls of submit */
 	uint32_t taken;                                      /* operations */
+	uint32_t failed;                                     /* of them, as they were told to */
 	uint32_t held;                                       /* waiting now */
 	uint32_t busy;                                       /* times BLK_BUSY was said */
 	uint32_t queues;                                     /* open now */

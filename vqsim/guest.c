@@ -63,6 +63,8 @@ int vqsim_guest_init(struct vqsim_guest *guest, struct vqsim_memory *memory,
 	guest->memory = memory;
 	guest->referee = referee;
 	guest->mark = vqsim_memory_mark(memory);
+	if (referee)
+		vqsim_referee_taken_over(referee);
 	return 0;
 }
 

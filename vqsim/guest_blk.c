@@ -168,10 +168,15 @@ static void models_done(struct vqsim_blk_request *request, bool ok)
 	request->model_count = 0;
 }
 
-void vqsim_blk_request_finish(struct vqsim_blk_request *request)
+void vqsim_blk_request_lose(struct vqsim_blk_request *request)
 {
 	models_done(request, false);
 	request->blk = NULL;
+}
+
+void vqsim_blk_request_finish(struct vqsim_blk_request *request)
+{
+	vqsim_blk_request_lose(request);
 	free(request->models);
 	free(request->elements);
 	request->models = NULL;
@@ -503,6 +508,12 @@ static void complete(struct vqsim_blk *blk, struct vqsim_blk_request *request, u
 	account(blk, request);
 }
 
+/* A request that an IN_ORDER batch skips counts as written in full (2.7.9). */
+static uint32_t used_len(const struct vqsim_blk_request *request, const struct vqsim_used *used)
+{
+	return used->batched ? writable_data(request) + 1 : used->len;
+}
+
 struct vqsim_blk_request *vqsim_blk_reap(struct vqsim_blk *blk, uint16_t queue)
 {
 	struct vqsim_used used;
@@ -513,7 +524,7 @@ struct vqsim_blk_request *vqsim_blk_reap(struct vqsim_blk *blk, uint16_t queue)
 	} while (reap == VQSIM_REAP_BOGUS);
 	if (reap == VQSIM_REAP_NOTHING)
 		return NULL;
-	complete(blk, used.token, used.len);
+	complete(blk, used.token, used_len(used.token, &used));
 	return used.token;
 }
 

@@ -48,7 +48,7 @@ struct vqsim_blk_request {
 	/* The answer. */
 	bool done;
 	uint8_t status;
-	uint32_t used_len;
+	uint32_t used_len; /* skipped in an IN_ORDER batch: all writable bytes, as 2.7.9 has it */
 
 	/*
 	 * Guest memory. Header and OUT data are neighbours, and so are IN data and status, so that
@@ -103,6 +103,12 @@ int vqsim_blk_request_init(struct vqsim_blk *blk, struct vqsim_blk_request *requ
  * reset: the model no longer knows what it did. A zeroed request can be finished.
  */
 void vqsim_blk_request_finish(struct vqsim_blk_request *request);
+
+/*
+ * The request will not come back: its queue was reset. The model no longer knows what it
+ * did; the slot may be used again.
+ */
+void vqsim_blk_request_lose(struct vqsim_blk_request *request);
 
 /*
  * Write header and chain. The device sees it after vqsim_guest_publish.

@@ -335,32 +335,86 @@ void vqsim_memory_reset(struct vqsim_memory *memory)
 	}
 }
 
-int vqsim_memory_hide(struct vqsim_memory *memory, unsigned index)
+static void protect(const struct vqsim_mapping *mapping, int protection)
 {
-	struct vqsim_mapping *mapping = mapping_at(memory, index, __func__);
-	int error;
-
-	error = guest_memory_remove(&memory->guest, mapping->range.gpa, mapping->range.size);
-	if (error == 0)
-		mapping->exposed = false;
-	return error;
+	if (mprotect(mapping->device, mapping->range.size, protection) != 0)
+		vqsim_misuse("vqsim_memory_hide", "a view cannot be protected");
 }
 
-int vqsim_memory_expose(struct vqsim_memory *memory, unsigned index)
+/* No map has it any more. Hidden, it must not be touched: a device that does is stopped. */
+static void released(const struct guest_region *region)
 {
-	struct vqsim_mapping *mapping = mapping_at(memory, index, __func__);
-	struct guest_region region = {
+	struct vqsim_mapping *mapping = region->opaque;
+
+	if (__atomic_sub_fetch(&mapping->given, 1, __ATOMIC_ACQ_REL) == 0 && !mapping->exposed)
+		protect(mapping, PROT_NONE);
+}
+
+static struct guest_region region_of(struct vqsim_memory *memory, struct vqsim_mapping *mapping)
+{
+	return (struct guest_region){
 		.gpa = mapping->range.gpa,
 		.size = mapping->range.size,
 		.hva = mapping->device,
 		.fd = memory->fd,
 		.fd_offset = mapping->fd_offset,
 		.access = GUEST_READ_WRITE,
+		.release = released,
+		.opaque = mapping,
 	};
+}
+
+int vqsim_memory_hide(struct vqsim_memory *memory, unsigned index)
+{
+	struct vqsim_mapping *mapping = mapping_at(memory, index, __func__);
+	bool exposed = mapping->exposed;
 	int error;
 
-	error = guest_memory_add(&memory->guest, &region);
-	if (error == 0)
-		mapping->exposed = true;
+	mapping->exposed = false;
+	error = guest_memory_remove(&memory->guest, mapping->range.gpa, mapping->range.size);
+	if (error)
+		mapping->exposed = exposed;
 	return error;
+}
+
+int vqsim_memory_expose(struct vqsim_memory *memory, unsigned index)
+{
+	struct vqsim_mapping *mapping = mapping_at(memory, index, __func__);
+	struct guest_region region = region_of(memory, mapping);
+	int error;
+
+	if (__atomic_load_n(&mapping->given, __ATOMIC_ACQUIRE) == 0)
+		protect(mapping, PROT_READ | PROT_WRITE);
+	error = guest_memory_add(&memory->guest, &region);
+	if (error)
+		return error;
+	__atomic_add_fetch(&mapping->given, 1, __ATOMIC_ACQ_REL);
+	mapping->exposed = true;
+	return 0;
+}
+
+int vqsim_memory_replace(struct vqsim_memory *memory)
+{
+	struct guest_region regions[VQSIM_MEMORY_REGIONS_MAX];
+	unsigned count = 0;
+	int error;
+
+	for (unsigned i = 0; i < memory->count; i++) {
+		if (!memory->mappings[i].exposed)
+			continue;
+		regions[count++] = region_of(memory, &memory->mappings[i]);
+		__atomic_add_fetch(&memory->mappings[i].given, 1, __ATOMIC_ACQ_REL);
+	}
+	error = guest_memory_replace(&memory->guest, regions, count);
+	for (unsigned i = 0; error && i < memory->count; i++)
+		if (memory->mappings[i].exposed)
+			__atomic_sub_fetch(&memory->mappings[i].given, 1, __ATOMIC_ACQ_REL);
+	return error;
+}
+
+bool vqsim_memory_released(const struct vqsim_memory *memory, unsigned index)
+{
+	const struct vqsim_mapping *mapping = &memory->mappings[index];
+
+	return __atomic_load_n(&mapping->given, __ATOMIC_ACQUIRE) == mapping->exposed;
 }

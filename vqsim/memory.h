@@ -42,6 +42,7 @@ struct vqsim_mapping {
 	uint8_t *driver; /* the driver's mapping */
 	uint8_t *device; /* the device's mapping */
 	bool exposed;    /* guest has it */
+	unsigned given;  /* times that it was exposed, or replaced, and not yet released; atomic */
 };
 
 /* One piece that the allocator gave out: [gpa, gpa + size) with canaries around. */
@@ -112,9 +113,18 @@ bool vqsim_memory_canary_intact(const struct vqsim_memory *memory, uint64_t gpa,
 /* The first piece with a broken canary, or NULL. */
 const struct vqsim_allocation *vqsim_memory_check(const struct vqsim_memory *memory, uint64_t *bad);
 
-/* Take region number index away from the device, or give it back. Returns 0 or -errno. */
+/*
+ * Take region number index away from the device, or give it back. Once the device has
+ * released a region that was taken away, it cannot reach it any more. Returns 0 or -errno.
+ */
 int vqsim_memory_hide(struct vqsim_memory *memory, unsigned index);
 int vqsim_memory_expose(struct vqsim_memory *memory, unsigned index);
+
+/* Replace the device's map, in one step, by one with the same regions. Returns 0 or -errno. */
+int vqsim_memory_replace(struct vqsim_memory *memory);
+
+/* Whether the device holds, of region number index, nothing but what it is given now. */
+bool vqsim_memory_released(const struct vqsim_memory *memory, unsigned index);
 
 #ifdef __cplusplus
 }

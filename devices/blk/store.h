@@ -6,7 +6,7 @@
  * that forwards to another one.
  *
  * Life: the store's constructor; limits at any time; one queue_open for each
- * virtqueue; submit, commit, poll, drain on it; queue_close; destroy.
+ * virtqueue; submit, commit, poll on it; queue_close; destroy.
  *
  * Threads: calls that name the same blk_store_queue are serialised; different
  * queues may be used at the same time. limits may be called at any time.
@@ -56,8 +56,8 @@ struct blk_io {
 	struct iov_window data;
 
 	/*
-	 * Called by poll or drain, on their thread, when an operation is done for
-	 * which submit said BLK_QUEUED. It may submit again.
+	 * Called by poll, on its thread, when an operation is done for which submit said
+	 * BLK_QUEUED. It may submit again.
 	 */
 	void (*done)(struct blk_io *io);
 
@@ -125,9 +125,6 @@ struct blk_store_ops {
 
 	/* Readable when poll has something to do. May be NULL: call poll again. -1: none for this queue. */
 	int (*poll_fd)(struct blk_store_queue *queue);
-
-	/* Wait until nothing is in flight, calling done for each. NULL if and only if poll is. */
-	void (*drain)(struct blk_store_queue *queue);
 
 	/* Free the store; all queues are closed. Mandatory. */
 	void (*destroy)(struct blk_store *store);

@@ -132,6 +132,7 @@ static enum virtio_progress progress(struct virtio_device *dev, uint16_t index, 
 	struct virtqueue *vq = null->queues[index];
 	struct virtqueue_chain *chain = NULL;
 
+	/* A second look costs budget too: a driver may show a chain to each and take it away. */
 	do {
 		while (budget > 0 && (chain = virtqueue_pop(vq)) != NULL) {
 			virtqueue_push(vq, chain, answer(null, chain));
@@ -139,7 +140,7 @@ static enum virtio_progress progress(struct virtio_device *dev, uint16_t index, 
 		}
 		if (virtqueue_publish(vq))
 			dev->transport_ops->notify_used(dev->transport, index);
-	} while (budget > 0 && virtqueue_enable_kicks(vq));
+	} while (budget > 0 && virtqueue_enable_kicks(vq) && --budget > 0);
 	if (virtqueue_broken(vq)) {
 		dev->transport_ops->needs_reset(dev->transport);
 		return VIRTIO_IDLE;

@@ -17,7 +17,7 @@ static void drop_requests(struct async *async)
 		vqsim_blk_request_finish(&async->requests[i]);
 }
 
-struct async *async_create(void (*limit)(struct blk_limits *limits))
+static struct async *create(void (*limit)(struct blk_limits *limits), bool packed)
 {
 	struct async *async = calloc(1, sizeof(*async));
 
@@ -26,11 +26,25 @@ struct async *async_create(void (*limit)(struct blk_limits *limits))
 	assert_non_null(async->faults);
 	async->faults->limit = limit;
 	async->bench = bench_create(&(struct bench_options){
-		.device = BENCH_BLK, .queue_size = 128, .store = &async->faults->base});
+		.device = BENCH_BLK,
+		.packed = packed,
+		.queue_size = 128,
+		.store = &async->faults->base,
+	});
 	/* What the bench did to learn the disk is no part of the test. */
 	async->faults->taken = async->faults->submits = 0;
 	make_requests(async);
 	return async;
+}
+
+struct async *async_create(void (*limit)(struct blk_limits *limits))
+{
+	return create(limit, false);
+}
+
+struct async *async_create_packed(void (*limit)(struct blk_limits *limits))
+{
+	return create(limit, true);
 }
 
 void async_destroy(struct async *async)

@@ -20,8 +20,9 @@ struct async {
 	struct vqsim_blk_request requests[ASYNC_REQUESTS];
 };
 
-/* limit as in faults.h, may be NULL. */
+/* A split ring; limit as in faults.h, may be NULL. A packed ring. */
 struct async *async_create(void (*limit)(struct blk_limits *limits));
+struct async *async_create_packed(void (*limit)(struct blk_limits *limits));
 void async_destroy(struct async *async);
 
 /* Bring the device up again: requests are made anew. */

@@ -29,9 +29,14 @@ uint8_t bench_disk_byte(uint64_t offset)
 	return (uint8_t)(offset * 7 + (offset >> 9) * 31 + 1);
 }
 
+struct waited {
+	struct blk_io io; /* first, so that it is found from there */
+	bool done;
+};
+
 static void note_done(struct blk_io *io)
 {
-	(void)io;
+	((struct waited *)io)->done = true;
 }
 
 int bench_store_do(struct blk_store *store, enum blk_op op, uint64_t offset, void *data,
@@ -39,15 +44,17 @@ int bench_store_do(struct blk_store *store, enum blk_op op, uint64_t offset, voi
 {
 	struct blk_store_queue *queue = store->ops->queue_open(store, 1);
 	struct iovec iov = {data, size};
-	struct blk_io io = {.op = op, .offset = offset, .size = size, .done = note_done};
+	struct waited waited = {
+		.io = {.op = op, .offset = offset, .size = size, .done = note_done}};
 
 	assert_non_null(queue);
 	if (data)
-		io.data = (struct iov_window){&iov, 1, 0, size};
-	if (store->ops->submit(queue, &io) == BLK_QUEUED)
-		store->ops->drain(queue);
+		waited.io.data = (struct iov_window){&iov, 1, 0, size};
+	if (store->ops->submit(queue, &waited.io) == BLK_QUEUED)
+		while (!waited.done)
+			assert_true(store->ops->poll(queue) > 0);
 	store->ops->queue_close(queue);
-	return io.result;
+	return waited.io.result;
 }
 
 struct blk_store *bench_store_create(uint64_t sectors)

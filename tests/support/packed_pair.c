@@ -121,7 +121,8 @@ void pair_add(struct packed_pair *p, uint16_t id, unsigned readable, unsigned wr
 	p->waiting[p->waiting_count++] = id;
 	if (p->fault == PAIR_BATCH_SHORT && p->waiting_count == 1)
 		writable--;
-	vqsim_referee_expect_len(&p->referee, 0, id, writable * PAIR_PART);
+	if (!p->untold)
+		vqsim_referee_expect_len(&p->referee, 0, id, writable * PAIR_PART);
 	vqsim_referee_published(&p->referee, 0);
 }
 

@@ -75,6 +75,8 @@ struct packed_pair {
 	uint16_t used, used_wrap;
 	uint16_t last; /* slot of the used descriptor before */
 	uint64_t notifications;
+
+	bool untold; /* the referee is not told how long a chain will be */
 };
 
 void pair_make(struct packed_pair *p, uint16_t size, uint64_t features, enum pair_fault fault);

@@ -66,6 +66,7 @@ void fixture_make_wrong(struct fixture *f, enum wrong_fault fault, uint64_t feat
 	fixture_make(f, wrong_device_create(fault), features);
 	/* What is wrong often leaves bytes unwritten, which memcheck would report as well. */
 	f->referee.memcheck = false;
+	vqsim_referee_let_stray(&f->referee);
 }
 
 void fixture_make_null(struct fixture *f, uint64_t features)

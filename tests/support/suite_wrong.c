@@ -9,9 +9,29 @@ extern const struct vqsim_wrong suite_wrong_smoke[];
 extern const struct vqsim_wrong suite_wrong_blk[];
 extern const struct vqsim_wrong suite_wrong_blk_config[];
 extern const struct vqsim_wrong suite_wrong_life[];
+extern const struct vqsim_wrong suite_wrong_notify[];
+extern const struct vqsim_wrong suite_wrong_kick[];
+extern const struct vqsim_wrong suite_wrong_used[];
+extern const struct vqsim_wrong suite_wrong_packed[];
+extern const struct vqsim_wrong suite_wrong_order[];
+extern const struct vqsim_wrong suite_wrong_chain[];
+extern const struct vqsim_wrong suite_wrong_table[];
+extern const struct vqsim_wrong suite_wrong_memory[];
 
 const struct vqsim_wrong *const suite_wrong_tables[] = {
-	suite_wrong_smoke, suite_wrong_blk, suite_wrong_blk_config, suite_wrong_life, NULL,
+	suite_wrong_smoke,
+	suite_wrong_blk,
+	suite_wrong_blk_config,
+	suite_wrong_life,
+	suite_wrong_notify,
+	suite_wrong_kick,
+	suite_wrong_used,
+	suite_wrong_packed,
+	suite_wrong_order,
+	suite_wrong_chain,
+	suite_wrong_table,
+	suite_wrong_memory,
+	NULL,
 };
 
 /* What the points of a case came to. */

@@ -8,6 +8,7 @@
 #define TESTS_SUPPORT_WRONG_ROWS_H
 
 #include "wrong_blk.h"
+#include "wrong_ring.h"
 #include "wrong_store.h"
 
 #ifdef __cplusplus
@@ -34,6 +35,14 @@ extern "C" {
 	.wrap_store = wrong_store_create, .how = &(const struct wrong_store_bend) \
 	{                                                                         \
 		hook                                                              \
+	}
+
+/* A device whose used entries go through a hook (wrong_ring.h); the rest as BENT. */
+#define RING(hook, ...)                                                     \
+	.wrap_device = wrong_wrap_create, .how = &(const struct wrong_bend) \
+	{                                                                   \
+		.ops = {.progress = wrong_ring_progress, __VA_ARGS__},      \
+		.how = &(const struct wrong_ring_hook){hook},               \
 	}
 
 /* A device with some members of its table replaced. */

@@ -69,11 +69,6 @@ static unsigned poll(struct blk_store_queue *queue)
 	return inside(queue->store)->ops->poll(queue_inside(queue));
 }
 
-static void drain(struct blk_store_queue *queue)
-{
-	inside(queue->store)->ops->drain(queue_inside(queue));
-}
-
 static void destroy(struct blk_store *store)
 {
 	inside(store)->ops->destroy(inside(store));
@@ -89,7 +84,6 @@ static const struct blk_store_ops wrong_store_ops = {
 	.queue_close = queue_close,
 	.submit = submit,
 	.poll = poll,
-	.drain = drain,
 	.destroy = destroy,
 };
 

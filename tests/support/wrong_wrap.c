@@ -97,6 +97,7 @@ static int queue_start(struct virtio_device *dev, uint16_t index,
 	if (index < WRONG_WRAP_QUEUES) {
 		wrap->setups[index] = *setup;
 		wrap->started[index] = true;
+		wrap->packed_next[index] = 0;
 	}
 	return inner->ops->queue_start(inner, index, setup);
 }

@@ -43,7 +43,8 @@ struct wrong_wrap {
 	uint64_t features; /* negotiated */
 	struct virtio_queue_setup setups[WRONG_WRAP_QUEUES];
 	bool started[WRONG_WRAP_QUEUES];
-	unsigned calls; /* free for the functions of the bend */
+	uint32_t packed_next[WRONG_WRAP_QUEUES]; /* slots behind those taken, modulo two laps */
+	unsigned calls;                          /* free for the functions of the bend */
 };
 
 /* bend: a struct wrong_bend. Takes inner over. Returns NULL without memory. */

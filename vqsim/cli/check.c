@@ -184,11 +184,11 @@ int cli_check(int argc, char **argv)
 	FILE *junit;
 
 	switch (check_options_parse(&options, argc, argv)) {
-	case OPTIONS_RUN:
+	case PARSE_RUN:
 		break;
-	case OPTIONS_HELP:
+	case PARSE_HELP:
 		return CLI_OK;
-	case OPTIONS_BAD:
+	case PARSE_BAD:
 		return CLI_BAD;
 	}
 	if (!check_filter(&options.filter))

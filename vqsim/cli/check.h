@@ -9,7 +9,7 @@
 
 #include <stdbool.h>
 
-#include "options.h"
+#include "parse.h"
 #include "../suite/suite.h"
 
 #ifdef __cplusplus
@@ -26,7 +26,7 @@ struct check_options {
 };
 
 /* Parse argv[1..]; the strings of *options point into argv. */
-enum options_result check_options_parse(struct check_options *options, int argc, char **argv);
+enum parse_result check_options_parse(struct check_options *options, int argc, char **argv);
 
 /* The path in "blk:file:PATH", or NULL. */
 const char *check_device_path(const char *device);

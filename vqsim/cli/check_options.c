@@ -1,59 +1,70 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "check.h"
 
-#include <getopt.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "cli.h"
 
-/* One option: how it is written, what the help says, and what it does. */
-struct option_spec {
-	const char *name;
-	const char *value; /* NULL: takes none */
-	const char *help;
-	void (*apply)(struct check_options *options, const char *value); /* NULL: the help */
-};
-
-static void apply_device(struct check_options *options, const char *value)
+static bool apply_device(void *values, const char *value)
 {
+	struct check_options *options = values;
+
 	options->device = value;
+	return true;
 }
 
-static void apply_list(struct check_options *options, const char *value)
+static bool apply_list(void *values, const char *value)
 {
+	struct check_options *options = values;
+
 	(void)value;
 	options->list = true;
+	return true;
 }
 
-static void apply_filter(struct check_options *options, const char *value)
+static bool apply_filter(void *values, const char *value)
 {
+	struct check_options *options = values;
+
 	options->filter.pattern = value;
+	return true;
 }
 
-static void apply_clause(struct check_options *options, const char *value)
+static bool apply_clause(void *values, const char *value)
 {
+	struct check_options *options = values;
+
 	options->filter.clause = value;
+	return true;
 }
 
-static void apply_tap(struct check_options *options, const char *value)
+static bool apply_tap(void *values, const char *value)
 {
+	struct check_options *options = values;
+
 	(void)value;
 	options->tap = true;
+	return true;
 }
 
-static void apply_junit(struct check_options *options, const char *value)
+static bool apply_junit(void *values, const char *value)
 {
+	struct check_options *options = values;
+
 	options->junit = value;
+	return true;
 }
 
-static void apply_quiet(struct check_options *options, const char *value)
+static bool apply_quiet(void *values, const char *value)
 {
+	struct check_options *options = values;
+
 	(void)value;
 	options->quiet = true;
+	return true;
 }
 
-static const struct option_spec specs[] = {
+static const struct parse_option check_words[] = {
 	{"device", "DEVICE", "what to check (mandatory, except with --list)", apply_device},
 	{"list", NULL, "print the cases with their clauses, and run none", apply_list},
 	{"filter", "PATTERN", "only cases with this in their name; * and ? match the whole name",
@@ -63,76 +74,8 @@ static const struct option_spec specs[] = {
 	{"junit", "FILE", "also write a JUnit XML document; - is standard output", apply_junit},
 	{"quiet", NULL, "no table; failures are still told", apply_quiet},
 	{"help", NULL, "this text", NULL},
+	{.name = NULL},
 };
-
-#define SPEC_COUNT ((int)(sizeof(specs) / sizeof(specs[0])))
-
-static void print_help(void)
-{
-	char left[32];
-	int i;
-
-	printf("usage: vqsim check --device DEVICE [option ...]\n\n"
-	       "Runs the conformance suite against a device, at every point of the matrix\n"
-	       "split/packed, direct/indirect, EVENT_IDX, IN_ORDER, queues and their size.\n\n"
-	       "devices:\n"
-	       "  null           a ring and nothing behind it; null:bare leaves the data alone\n"
-	       "  blk:ram        the block device on memory, of 256K; blk:ram:SIZE of another size\n"
-	       "  blk:file:PATH  the block device on a file, whose content is overwritten\n\n"
-	       "options:\n");
-	for (i = 0; i < SPEC_COUNT; i++) {
-		snprintf(left, sizeof(left), "--%s%s%s", specs[i].name,
-			 specs[i].value == NULL ? "" : " ",
-			 specs[i].value == NULL ? "" : specs[i].value);
-		printf("  %-20s %s\n", left, specs[i].help);
-	}
-	printf("\nexit status: 0 no case failed; 1 one did; 2 bad arguments or files\n");
-}
-
-static void complain_option(int result, const char *word)
-{
-	if (result == ':')
-		cli_complain("option '%s' needs a value; see 'vqsim check --help'", word);
-	else
-		cli_complain("option '%s' is unknown, ambiguous or takes no value; "
-			     "see 'vqsim check --help'",
-			     word);
-}
-
-static void fill_getopt_table(struct option *table)
-{
-	int i;
-
-	for (i = 0; i < SPEC_COUNT; i++) {
-		table[i].name = specs[i].name;
-		table[i].has_arg = specs[i].value == NULL ? no_argument : required_argument;
-		table[i].val = i + 1;
-	}
-}
-
-static enum options_result parse_words(struct check_options *options, int argc, char **argv)
-{
-	struct option table[SPEC_COUNT + 1] = {0};
-	int result;
-
-	fill_getopt_table(table);
-	opterr = 0;
-	while ((result = getopt_long(argc, argv, ":", table, NULL)) != -1) {
-		if (result < 1 || result > SPEC_COUNT) {
-			complain_option(result, argv[optind - 1]);
-			return OPTIONS_BAD;
-		}
-		if (specs[result - 1].apply == NULL) {
-			print_help();
-			return OPTIONS_HELP;
-		}
-		specs[result - 1].apply(options, optarg);
-	}
-	if (optind == argc)
-		return OPTIONS_RUN;
-	cli_complain("unexpected word '%s'; see 'vqsim check --help'", argv[optind]);
-	return OPTIONS_BAD;
-}
 
 const char *check_device_path(const char *device)
 {
@@ -143,8 +86,10 @@ const char *check_device_path(const char *device)
 }
 
 /* What is wrong with the options taken together, or NULL. */
-static const char *contradiction(const struct check_options *o)
+static const char *contradiction(const void *values)
 {
+	const struct check_options *o = values;
+
 	if (o->list && (o->tap || o->junit != NULL || o->quiet))
 		return "--list runs nothing; leave out --tap, --junit and --quiet";
 	if (o->device == NULL && !o->list)
@@ -156,18 +101,24 @@ static const char *contradiction(const struct check_options *o)
 	return NULL;
 }
 
-enum options_result check_options_parse(struct check_options *options, int argc, char **argv)
-{
-	enum options_result result;
-	const char *wrong;
+static const struct parse_command check = {
+	.name = "vqsim check",
+	.before =
+		"usage: vqsim check --device DEVICE [option ...]\n\n"
+		"Runs the conformance suite against a device, at every point of the matrix\n"
+		"split/packed, direct/indirect, EVENT_IDX, IN_ORDER, queues and their size.\n\n"
+		"devices:\n"
+		"  null           a ring and nothing behind it; null:bare leaves the data alone\n"
+		"  blk:ram        the block device on memory, of 256K; blk:ram:SIZE of another size\n"
+		"  blk:file:PATH  the block device on a file, whose content is overwritten\n\n"
+		"options:\n",
+	.behind = "\nexit status: 0 no case failed; 1 one did; 2 bad arguments or files\n",
+	.options = check_words,
+	.contradiction = contradiction,
+};
 
+enum parse_result check_options_parse(struct check_options *options, int argc, char **argv)
+{
 	*options = (struct check_options){.device = NULL};
-	result = parse_words(options, argc, argv);
-	if (result != OPTIONS_RUN)
-		return result;
-	wrong = contradiction(options);
-	if (wrong == NULL)
-		return OPTIONS_RUN;
-	cli_complain("%s", wrong);
-	return OPTIONS_BAD;
+	return parse_words(&check, options, argc, argv);
 }

@@ -2,7 +2,6 @@
 #include "options.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,14 +23,6 @@
 
 static const char *const workload_names[] = {"read", "write", "verify", "mix"};
 static const char *const indirect_names[] = {"auto", "always", "never"};
-
-/* One option: how it is written, what the help says, and what it does. */
-struct option_spec {
-	const char *name;
-	const char *value; /* NULL: takes none */
-	const char *help;
-	bool (*apply)(struct run_options *options, const char *value);
-};
 
 /* What a number may be. */
 struct number_spec {
@@ -92,8 +83,9 @@ static bool parse_word(const char *option, const char *const *words, unsigned co
 	return false;
 }
 
-static bool apply_store(struct run_options *options, const char *value)
+static bool apply_store(void *values, const char *value)
 {
+	struct run_options *options = values;
 	static const struct number_spec size = {"--store ram:", SECTOR, UINT64_C(1) << 46, true};
 
 	options->store = value;
@@ -116,8 +108,9 @@ static bool apply_store(struct run_options *options, const char *value)
 	return false;
 }
 
-static bool apply_workload(struct run_options *options, const char *value)
+static bool apply_workload(void *values, const char *value)
 {
+	struct run_options *options = values;
 	unsigned index;
 
 	if (!parse_word("workload", workload_names, 4, value, &index))
@@ -126,8 +119,9 @@ static bool apply_workload(struct run_options *options, const char *value)
 	return true;
 }
 
-static bool apply_indirect(struct run_options *options, const char *value)
+static bool apply_indirect(void *values, const char *value)
 {
+	struct run_options *options = values;
 	unsigned index;
 
 	if (!parse_word("--indirect", indirect_names, 3, value, &index))
@@ -136,22 +130,25 @@ static bool apply_indirect(struct run_options *options, const char *value)
 	return true;
 }
 
-static bool apply_seed(struct run_options *options, const char *value)
+static bool apply_seed(void *values, const char *value)
 {
+	struct run_options *options = values;
 	static const struct number_spec spec = {"--seed", 0, UINT64_MAX, false};
 
 	return parse_number(&spec, value, &options->seed);
 }
 
-static bool apply_requests(struct run_options *options, const char *value)
+static bool apply_requests(void *values, const char *value)
 {
+	struct run_options *options = values;
 	static const struct number_spec spec = {"--requests", 1, UINT64_C(1) << 48, true};
 
 	return parse_number(&spec, value, &options->requests);
 }
 
-static bool apply_queue_size(struct run_options *options, const char *value)
+static bool apply_queue_size(void *values, const char *value)
 {
+	struct run_options *options = values;
 	uint64_t n;
 
 	if (!read_number(value, false, &n) || n < QUEUE_SIZE_MIN || n > QUEUE_SIZE_MAX) {
@@ -164,8 +161,9 @@ static bool apply_queue_size(struct run_options *options, const char *value)
 	return true;
 }
 
-static bool apply_queues(struct run_options *options, const char *value)
+static bool apply_queues(void *values, const char *value)
 {
+	struct run_options *options = values;
 	static const struct number_spec spec = {"--queues", 1, QUEUE_COUNT_MAX, false};
 	uint64_t n;
 
@@ -175,8 +173,9 @@ static bool apply_queues(struct run_options *options, const char *value)
 	return true;
 }
 
-static bool apply_depth(struct run_options *options, const char *value)
+static bool apply_depth(void *values, const char *value)
 {
+	struct run_options *options = values;
 	static const struct number_spec spec = {"--depth", 1, QUEUE_SIZE_MAX, false};
 	uint64_t n;
 
@@ -186,8 +185,9 @@ static bool apply_depth(struct run_options *options, const char *value)
 	return true;
 }
 
-static bool apply_block_size(struct run_options *options, const char *value)
+static bool apply_block_size(void *values, const char *value)
 {
+	struct run_options *options = values;
 	static const struct number_spec spec = {"--block-size", SECTOR, BLOCK_SIZE_MAX, true};
 	uint64_t n;
 
@@ -201,45 +201,51 @@ static bool apply_block_size(struct run_options *options, const char *value)
 	return true;
 }
 
-static bool apply_features(struct run_options *options, const char *value)
+static bool apply_features(void *values, const char *value)
 {
+	struct run_options *options = values;
 	return features_parse(value, &options->features);
 }
 
-static bool apply_from(struct run_options *options, const char *value)
+static bool apply_from(void *values, const char *value)
 {
+	struct run_options *options = values;
 	options->from = value;
 	return true;
 }
 
-static bool apply_to(struct run_options *options, const char *value)
+static bool apply_to(void *values, const char *value)
 {
+	struct run_options *options = values;
 	options->to = value;
 	return true;
 }
 
-static bool apply_read_only(struct run_options *options, const char *value)
+static bool apply_read_only(void *values, const char *value)
 {
+	struct run_options *options = values;
 	(void)value;
 	options->read_only = true;
 	return true;
 }
 
-static bool apply_json(struct run_options *options, const char *value)
+static bool apply_json(void *values, const char *value)
 {
+	struct run_options *options = values;
 	(void)value;
 	options->json = true;
 	return true;
 }
 
-static bool apply_quiet(struct run_options *options, const char *value)
+static bool apply_quiet(void *values, const char *value)
 {
+	struct run_options *options = values;
 	(void)value;
 	options->quiet = true;
 	return true;
 }
 
-static const struct option_spec specs[] = {
+static const struct parse_option run_blk_options[] = {
 	{"store", "STORE", "ram:SIZE, or file:PATH of an image that exists (mandatory)",
 	 apply_store},
 	{"workload", "WORKLOAD", "read, write, verify or mix (default read)", apply_workload},
@@ -261,32 +267,8 @@ static const struct option_spec specs[] = {
 	{"json", NULL, "print one JSON object and not the table", apply_json},
 	{"quiet", NULL, "no progress and no table", apply_quiet},
 	{"help", NULL, "this text", NULL},
+	{.name = NULL},
 };
-
-#define SPEC_COUNT ((int)(sizeof(specs) / sizeof(specs[0])))
-
-static void print_help(void)
-{
-	char left[32];
-	int i;
-
-	printf("usage: vqsim run blk --store ram:SIZE|file:PATH [option ...]\n\n"
-	       "Drives the block device through its virtqueues with a simulated guest.\n\n"
-	       "workloads:\n"
-	       "  read    the whole disk, in order; changes nothing\n"
-	       "  write   the whole disk, with a seeded pattern or --from, then a flush\n"
-	       "  verify  write, flush and read back, compared with a model disk\n"
-	       "  mix     seeded random requests in random framings, against a model disk\n"
-	       "write, verify and mix overwrite what the image holds.\n\n"
-	       "options:\n");
-	for (i = 0; i < SPEC_COUNT; i++) {
-		snprintf(left, sizeof(left), "--%s%s%s", specs[i].name,
-			 specs[i].value == NULL ? "" : " ",
-			 specs[i].value == NULL ? "" : specs[i].value);
-		printf("  %-20s %s\n", left, specs[i].help);
-	}
-	printf("\nexit status: 0 all well; 1 a violation or an error; 2 bad arguments or files\n");
-}
 
 const char *options_workload_name(enum run_workload workload)
 {
@@ -314,8 +296,9 @@ static bool takes(const struct run_options *options, unsigned bit)
 }
 
 /* What is wrong with the options taken together, or NULL. */
-static const char *contradiction(const struct run_options *o)
+static const char *contradiction(const void *values)
 {
+	const struct run_options *o = values;
 	uint64_t buffers = UINT64_C(2) * o->block_size * o->depth * o->queue_count;
 
 	if (o->store == NULL)
@@ -341,66 +324,27 @@ static const char *contradiction(const struct run_options *o)
 	return NULL;
 }
 
-static void complain_option(int result, const char *word)
+static const struct parse_command run_blk = {
+	.name = "vqsim run blk",
+	.before = "usage: vqsim run blk --store ram:SIZE|file:PATH [option ...]\n\n"
+		  "Drives the block device through its virtqueues with a simulated guest.\n\n"
+		  "workloads:\n"
+		  "  read    the whole disk, in order; changes nothing\n"
+		  "  write   the whole disk, with a seeded pattern or --from, then a flush\n"
+		  "  verify  write, flush and read back, compared with a model disk\n"
+		  "  mix     seeded random requests in random framings, against a model disk\n"
+		  "write, verify and mix overwrite what the image holds.\n\n"
+		  "options:\n",
+	.behind =
+		"\nexit status: 0 all well; 1 a violation or an error; 2 bad arguments or files\n",
+	.options = run_blk_options,
+	.contradiction = contradiction,
+};
+
+enum parse_result options_parse(struct run_options *options, int argc, char **argv)
 {
-	if (result == ':')
-		cli_complain("option '%s' needs a value; see 'vqsim run blk --help'", word);
-	else
-		cli_complain("option '%s' is unknown, ambiguous or takes no value; "
-			     "see 'vqsim run blk --help'",
-			     word);
-}
-
-static void fill_getopt_table(struct option *table)
-{
-	int i;
-
-	for (i = 0; i < SPEC_COUNT; i++) {
-		table[i].name = specs[i].name;
-		table[i].has_arg = specs[i].value == NULL ? no_argument : required_argument;
-		table[i].val = i + 1;
-	}
-}
-
-static enum options_result parse_words(struct run_options *options, int argc, char **argv)
-{
-	struct option table[SPEC_COUNT + 1] = {0};
-	int result;
-
-	fill_getopt_table(table);
-	opterr = 0;
-	while ((result = getopt_long(argc, argv, ":", table, NULL)) != -1) {
-		if (result < 1 || result > SPEC_COUNT) {
-			complain_option(result, argv[optind - 1]);
-			return OPTIONS_BAD;
-		}
-		if (specs[result - 1].apply == NULL) {
-			print_help();
-			return OPTIONS_HELP;
-		}
-		if (!specs[result - 1].apply(options, optarg))
-			return OPTIONS_BAD;
-	}
-	if (optind == argc)
-		return OPTIONS_RUN;
-	cli_complain("unexpected word '%s'; see 'vqsim run blk --help'", argv[optind]);
-	return OPTIONS_BAD;
-}
-
-enum options_result options_parse(struct run_options *options, int argc, char **argv)
-{
-	const char *wrong;
-	enum options_result result;
-
 	*options = (struct run_options){
 		.seed = 1, .queue_size = 256, .queue_count = 1, .depth = 16, .block_size = 65536};
 	features_parse("all", &options->features);
-	result = parse_words(options, argc, argv);
-	if (result != OPTIONS_RUN)
-		return result;
-	wrong = contradiction(options);
-	if (wrong == NULL)
-		return OPTIONS_RUN;
-	cli_complain("%s", wrong);
-	return OPTIONS_BAD;
+	return parse_words(&run_blk, options, argc, argv);
 }

@@ -11,6 +11,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "parse.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -48,14 +50,8 @@ struct run_options {
 	bool quiet;
 };
 
-enum options_result {
-	OPTIONS_RUN,
-	OPTIONS_HELP, /* the help was asked for and printed */
-	OPTIONS_BAD,  /* the complaint was printed */
-};
-
 /* Parse argv[1..]; the strings of *options point into argv. */
-enum options_result options_parse(struct run_options *options, int argc, char **argv);
+enum parse_result options_parse(struct run_options *options, int argc, char **argv);
 
 /* The words of the command line for a value. */
 const char *options_workload_name(enum run_workload workload);

@@ -36,11 +36,11 @@ int cli_run_blk(int argc, char **argv)
 	enum cli_exit status;
 
 	switch (options_parse(&options, argc, argv)) {
-	case OPTIONS_HELP:
+	case PARSE_HELP:
 		return CLI_OK;
-	case OPTIONS_BAD:
+	case PARSE_BAD:
 		return CLI_BAD;
-	case OPTIONS_RUN:
+	case PARSE_RUN:
 		break;
 	}
 	/* Writing past a file size limit, or into a closed pipe, is an error to report. */

@@ -69,13 +69,13 @@ static enum referee_cell_state packed_state(const struct vqsim_referee_queue *q,
 {
 	const struct referee_packed *p = &q->packed;
 	uint32_t size = q->setup.size;
-	uint32_t ahead = (slot + size - (uint32_t)(p->used % size)) % size;
+	uint32_t ahead = (slot + size - p->used.slot) % size;
 
-	if (p->used + ahead < p->avail_at_run)
+	if (p->used.position + ahead < p->avail_at_run)
 		return REFEREE_CELL_IN_FLIGHT;
-	if (p->used + ahead < p->avail)
+	if (p->used.position + ahead < p->avail.position)
 		return REFEREE_CELL_EXPOSED;
-	return size - ahead <= p->used - p->reaped ? REFEREE_CELL_USED : REFEREE_CELL_FREE;
+	return size - ahead <= p->used.position - p->reaped ? REFEREE_CELL_USED : REFEREE_CELL_FREE;
 }
 
 static void draw_packed(const struct vqsim_referee_queue *q, struct referee_row *row, uint32_t slot)
@@ -98,7 +98,7 @@ void referee_packed_draw(const struct vqsim_referee *referee, const struct vqsim
 			 struct referee_picture *picture)
 {
 	const struct referee_packed *p = &q->packed;
-	uint32_t size = q->setup.size, around = (uint32_t)(p->used % size);
+	uint32_t size = q->setup.size, around = p->used.slot;
 	uint32_t cells = size < REFEREE_CELLS ? size : REFEREE_CELLS, first = 0;
 	struct referee_row *row = referee_row_add(picture, "descriptor ring");
 
@@ -112,11 +112,11 @@ void referee_packed_draw(const struct vqsim_referee *referee, const struct vqsim
 			 le16toh(p->driver->flags), le16toh(p->driver->off_wrap) & 0x7fff,
 			 le16toh(p->driver->off_wrap) >> 15, le16toh(p->device->flags),
 			 le16toh(p->device->off_wrap) & 0x7fff, le16toh(p->device->off_wrap) >> 15);
-	referee_row_pointer(row, (uint32_t)(p->used % size),
-			    referee_packed_wrap(q, p->used) ? "next of the device, wrap 1"
-							    : "next of the device, wrap 0");
-	referee_row_pointer(row, (uint32_t)(p->avail % size),
-			    referee_packed_wrap(q, p->avail) ? "next of the driver, wrap 1"
-							     : "next of the driver, wrap 0");
+	referee_row_pointer(row, p->used.slot,
+			    p->used.wrap ? "next of the device, wrap 1"
+					 : "next of the device, wrap 0");
+	referee_row_pointer(row, p->avail.slot,
+			    p->avail.wrap ? "next of the driver, wrap 1"
+					  : "next of the driver, wrap 0");
 	referee_row_mark(row, referee->marked_slot);
 }

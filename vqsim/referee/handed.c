@@ -49,7 +49,7 @@ static uint8_t *device_view(const struct vqsim_memory *memory, uint64_t gpa, uin
 	return NULL;
 }
 
-void referee_expose(struct vqsim_referee *referee, uint64_t gpa, uint64_t size, bool write)
+void referee_define(struct vqsim_referee *referee, uint64_t gpa, uint64_t size, bool defined)
 {
 	uint64_t part;
 
@@ -62,10 +62,10 @@ void referee_expose(struct vqsim_referee *referee, uint64_t gpa, uint64_t size, 
 		at = device_view(referee->memory, gpa, &part);
 		if (!at)
 			return;
-		if (write)
-			VALGRIND_MAKE_MEM_UNDEFINED(at, part);
-		else
+		if (defined)
 			VALGRIND_MAKE_MEM_DEFINED(at, part);
+		else
+			VALGRIND_MAKE_MEM_UNDEFINED(at, part);
 	}
 }
 
@@ -101,7 +101,7 @@ void referee_handed_buffer(struct referee_handed *handed, uint64_t gpa, uint32_t
 	handed->left -= claimed;
 	if (claimed && handed->referee->memcheck)
 		check_defined(handed, gpa, claimed);
-	referee_expose(handed->referee, gpa, size, false);
+	referee_define(handed->referee, gpa, size, true);
 	if (claimed && handed->referee->undefined)
 		check_same(handed, gpa, claimed);
 }

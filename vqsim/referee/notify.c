@@ -94,14 +94,14 @@ static void check_packed_event(const struct referee_run *run)
 	const struct vqsim_referee_queue *q = run->q;
 	uint32_t laps = 2u * q->setup.size;
 	uint32_t event = q->before.event & EVENT_OFFSET;
-	uint64_t used = q->packed.used - run->used_before;
+	uint64_t used = q->packed.used.position - run->used_before;
 
 	if (event >= q->setup.size)
 		return; /* no slot: the driver's mistake */
 	if (!(q->before.event >> 15))
 		event += q->setup.size;
 	check_event(run, (event + laps - run->used_before % laps) % laps < used,
-		    run->used_before % laps, q->packed.used % laps);
+		    run->used_before % laps, q->packed.used.position % laps);
 }
 
 static void check_device_area(const struct referee_run *run, uint16_t flags)
@@ -139,8 +139,8 @@ void referee_packed_at_rest(const struct referee_run *run)
 	const struct vqsim_referee_queue *q = run->q;
 	uint16_t flags = le16toh(q->packed.device->flags) & EVENT_FLAGS;
 	uint16_t event = le16toh(q->packed.device->off_wrap);
-	uint16_t slot = (uint16_t)(q->packed.avail % q->setup.size);
-	bool wrap = !(q->packed.avail / q->setup.size & 1);
+	uint16_t slot = q->packed.avail.slot;
+	bool wrap = q->packed.avail.wrap;
 
 	if (flags == VRING_PACKED_EVENT_FLAG_DISABLE)
 		vqsim_referee_violation(run->referee, VQSIM_RULE_KICK_LOST, run->queue,

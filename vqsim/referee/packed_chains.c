@@ -4,6 +4,15 @@
 #include <endian.h>
 #include <string.h>
 
+struct referee_place referee_place(uint64_t position, uint16_t size)
+{
+	return (struct referee_place){
+		.position = position,
+		.slot = (uint16_t)(position % size),
+		.wrap = !(position / size & 1),
+	};
+}
+
 void referee_packed_pools_fill(struct vqsim_referee_queue *q)
 {
 	uint16_t size = q->setup.size;
@@ -69,8 +78,9 @@ static void walk_table(struct referee_walk *w, uint64_t gpa, uint32_t size)
 
 	if (entries > REFEREE_CHAIN_MAX)
 		entries = REFEREE_CHAIN_MAX;
-	if (w->expose)
-		referee_expose(w->referee, gpa, size, false);
+	w->tables = true;
+	if (w->exposed)
+		referee_expose_table(w->exposed, gpa, size);
 	for (uint32_t i = 0; i < entries; i++, gpa += sizeof(struct vring_packed_desc)) {
 		struct vring_packed_desc desc;
 		uint64_t words[2];

@@ -135,21 +135,24 @@ static void svg_mark(FILE *out, unsigned x, unsigned y)
 static void svg_pointer(FILE *out, const struct referee_row *row, unsigned index, unsigned y)
 {
 	const struct referee_pointer *pointer = &row->pointer[index];
-	unsigned x = MARGIN + (unsigned)cell_of(row, pointer->slot) * CELL_WIDTH;
-	unsigned depth = 14 + index * LINE;
+	unsigned cell = (unsigned)cell_of(row, pointer->slot);
+	unsigned x = MARGIN + cell * CELL_WIDTH;
+	bool leftwards = cell >= REFEREE_CELLS / 2; /* there is no room to the right of the last */
+	unsigned depth = 16 + (leftwards ? index : row->pointers - 1 - index) * LINE;
 
 	x += CELL_WIDTH / 4 + index * CELL_WIDTH / 4;
 	y += CELL_HEIGHT;
 	fprintf(out,
 		"<path d=\"M %u %u v -%u m -5 8 l 5 -8 l 5 8\" fill=\"none\" stroke=\"#333\"/>\n",
-		x, y + depth, depth - 2);
-	svg_text(out, x + 6, y + depth + 4, "", pointer->name);
+		x, y + depth, depth - 5);
+	svg_text(out, leftwards ? x - 6 : x + 6, y + depth + 4,
+		 leftwards ? "text-anchor=\"end\"" : "", pointer->name);
 }
 
 static void svg_row(FILE *out, const struct referee_row *row, unsigned y)
 {
-	svg_text(out, MARGIN, y - 22, "font-weight=\"bold\"", row->name);
-	svg_text(out, MARGIN + 150, y - 22, "", row->text);
+	svg_text(out, MARGIN, y - 40, "font-weight=\"bold\"", row->name);
+	svg_text(out, MARGIN + 150, y - 40, "", row->text);
 	for (unsigned i = 0; i < row->count; i++)
 		svg_cell(out, &row->cells[i], MARGIN + i * CELL_WIDTH, y);
 	for (unsigned i = 0; i < row->count; i++)

@@ -28,6 +28,7 @@ int vqsim_referee_init(struct vqsim_referee *referee, struct vqsim_memory *memor
 		.prefill = PREFILL,
 		.memcheck = referee_under_memcheck(),
 	};
+	referee_watch_strays(referee);
 	return 0;
 }
 
@@ -48,6 +49,7 @@ static void queue_finish(struct vqsim_referee_queue *q)
 
 void vqsim_referee_finish(struct vqsim_referee *referee)
 {
+	vqsim_referee_let_stray(referee);
 	for (uint16_t i = 0; i < referee->queue_room; i++)
 		queue_finish(&referee->queues[i]);
 	free(referee->queues);
@@ -109,6 +111,14 @@ static int reserve(struct vqsim_referee *referee, uint16_t count)
 	return 0;
 }
 
+void vqsim_referee_taken_over(struct vqsim_referee *referee)
+{
+	referee->config_notifications = referee->config_announced = 0;
+	referee->late_notifications = 0;
+	for (uint16_t i = 0; i < referee->queue_room; i++)
+		referee->queues[i].notifications = 0;
+}
+
 static int queue_set_up(struct vqsim_referee *referee, struct vqsim_referee_queue *q,
 			const struct virtio_queue_setup *setup)
 {
@@ -122,9 +132,10 @@ static int queue_set_up(struct vqsim_referee *referee, struct vqsim_referee_queu
 	q->outstanding = 0;
 	q->malformed = 0;
 	q->order_first = 0;
-	q->in_reset = false;
+	q->in_reset = q->all_exposed = false;
 	memset(q->parts, 0, sizeof(q->parts));
 	q->ops->set_up(referee, q);
+	referee_expose_ruined(referee, q);
 	return 0;
 }
 
@@ -140,6 +151,7 @@ int vqsim_referee_set_up(struct vqsim_referee *referee, uint64_t features,
 	referee->needs_reset = false;
 	referee->reset_excused = false;
 	referee->in_reset = false;
+	referee_withdraw_all(referee);
 	for (uint16_t i = 0; i < count; i++)
 		if (queue_set_up(referee, &referee->queues[i], &setups[i]) < 0)
 			return -ENOMEM;
@@ -157,109 +169,6 @@ static struct vqsim_referee_queue *step(struct vqsim_referee *referee, uint16_t 
 		return NULL;
 	q = &referee->queues[queue];
 	return q->readable && !q->in_reset ? q : NULL;
-}
-
-void referee_void(struct vqsim_referee *referee, struct vqsim_referee_queue *q)
-{
-	q->ruined = true;
-	q->voided = true;
-	referee->reset_excused = true;
-}
-
-void referee_chain_available(struct vqsim_referee *referee, struct vqsim_referee_queue *q,
-			     uint16_t queue, uint32_t name, struct referee_chain *chain,
-			     const struct referee_walk *walk)
-{
-	chain->hash = walk->hash;
-	chain->readable_hash = walk->readable_hash;
-	chain->writable = walk->writable;
-	chain->malformed = walk->malformed;
-	chain->reported = false;
-	chain->run = q->runs;
-	chain->state = REFEREE_CHAIN_AVAILABLE;
-	q->outstanding++;
-	q->malformed += walk->malformed;
-	referee->reset_excused |= walk->malformed;
-	referee_note(referee, REFEREE_NOTE_AVAILABLE, queue, name, walk->writable);
-}
-
-void referee_check_len(struct vqsim_referee *referee, uint16_t queue, uint32_t name,
-		       const struct referee_chain *chain, uint32_t len)
-{
-	if (len > chain->writable)
-		vqsim_referee_violation(referee, VQSIM_RULE_USED_LEN, queue,
-					"id %u: len %u, writable bytes %llu", name, len,
-					(unsigned long long)chain->writable);
-	else if (chain->expected && !chain->malformed && len != chain->expected_len)
-		vqsim_referee_violation(referee, VQSIM_RULE_USED_LEN_EXACT, queue,
-					"id %u: len %u, expected %u", name, len,
-					chain->expected_len);
-}
-
-void referee_check_skipped(struct vqsim_referee *referee, uint16_t queue, uint32_t name,
-			   const struct referee_chain *chain)
-{
-	referee_note(referee, REFEREE_NOTE_SKIPPED, queue, name, chain->writable);
-	if (chain->expected && !chain->malformed && chain->expected_len != chain->writable)
-		vqsim_referee_violation(
-			referee, VQSIM_RULE_BATCH, queue,
-			"id %u is skipped, which says that %llu bytes were written; expected %u",
-			name, (unsigned long long)chain->writable, chain->expected_len);
-}
-
-void referee_order_push(struct vqsim_referee_queue *q, uint16_t index)
-{
-	q->order[(q->order_first + q->outstanding - 1u) % q->setup.size] = index;
-}
-
-uint16_t referee_order_pop(struct vqsim_referee_queue *q)
-{
-	uint16_t index = q->order[q->order_first];
-
-	q->order_first = (q->order_first + 1u) % q->setup.size;
-	return index;
-}
-
-uint16_t referee_order_batch(const struct vqsim_referee_queue *q, uint16_t index)
-{
-	uint16_t count = 1;
-
-	while (q->order[(q->order_first + count - 1u) % q->setup.size] != index)
-		count++;
-	return count;
-}
-
-void referee_part_set(const struct vqsim_memory *memory, struct referee_part *part,
-		      const char *name, uint64_t gpa)
-{
-	*part = (struct referee_part){.name = name, .gpa = gpa};
-	for (size_t i = 0; i < memory->allocation_count; i++)
-		if (memory->allocations[i].gpa == gpa)
-			part->size = memory->allocations[i].size;
-	if (part->size == 0)
-		return;
-	part->before = vqsim_memory_at(memory, gpa - VQSIM_CANARY_SIZE, VQSIM_CANARY_SIZE);
-	part->behind = vqsim_memory_at(memory, gpa + part->size, VQSIM_CANARY_SIZE);
-	memcpy(part->canaries[0], part->before, VQSIM_CANARY_SIZE);
-	memcpy(part->canaries[1], part->behind, VQSIM_CANARY_SIZE);
-}
-
-void referee_check_canaries(const struct referee_run *run)
-{
-	for (unsigned i = 0; i < REFEREE_PARTS; i++) {
-		struct referee_part *part = &run->q->parts[i];
-		uint64_t bad = 0;
-
-		if (part->size == 0 ||
-		    (memcmp(part->before, part->canaries[0], VQSIM_CANARY_SIZE) == 0 &&
-		     memcmp(part->behind, part->canaries[1], VQSIM_CANARY_SIZE) == 0))
-			continue;
-		vqsim_memory_canary_intact(run->referee->memory, part->gpa, part->size, &bad);
-		vqsim_referee_violation(run->referee, VQSIM_RULE_FOOTPRINT, run->queue,
-					"byte at gpa 0x%llx beside the %s changed",
-					(unsigned long long)bad, part->name);
-		part->size = 0;
-	}
 }
 
 /*
@@ -297,8 +206,10 @@ void vqsim_referee_published(struct vqsim_referee *referee, uint16_t queue)
 {
 	struct vqsim_referee_queue *q = step(referee, queue);
 
-	if (q)
-		q->ops->look(referee, q, queue);
+	if (!q)
+		return;
+	q->ops->look(referee, q, queue);
+	referee_expose_ruined(referee, q);
 }
 
 void vqsim_referee_expect_len(struct vqsim_referee *referee, uint16_t queue, uint16_t head,
@@ -318,6 +229,7 @@ void vqsim_referee_before_run(struct vqsim_referee *referee, uint16_t queue)
 		return;
 	q->ops->look(referee, q, queue);
 	q->ops->before_run(referee, q);
+	referee_expose_ruined(referee, q);
 	q->runs++;
 }
 
@@ -433,6 +345,7 @@ void vqsim_referee_ran(struct vqsim_referee *referee, uint16_t queue, enum virti
 	referee_note(referee, REFEREE_NOTE_RAN, queue, progress, run.notified);
 	q->ops->used(&run);
 	q->ops->untouched(&run);
+	referee_expose_ruined(referee, q);
 	check_needs_reset(&run, config_notifications);
 	referee->config_notifications = config_notifications;
 	if (status & VIRTIO_CONFIG_S_DRIVER_OK)
@@ -481,6 +394,7 @@ void vqsim_referee_was_reset(struct vqsim_referee *referee, uint64_t notificatio
 	referee->late_notifications = notifications > known ? notifications - known : 0;
 	referee->reset_notifications = notifications;
 	referee->reset_hash = rings_hash(referee);
+	referee_withdraw_all(referee);
 }
 
 void vqsim_referee_after_reset(struct vqsim_referee *referee, uint64_t notifications)
@@ -505,6 +419,7 @@ void vqsim_referee_queue_was_reset(struct vqsim_referee *referee, uint16_t queue
 {
 	struct vqsim_referee_queue *q = step(referee, queue);
 
+	referee_withdraw_queue(referee, queue);
 	if (!q)
 		return;
 	referee_note(referee, REFEREE_NOTE_QUEUE_RESET, queue, notifications, 0);
@@ -540,6 +455,7 @@ int vqsim_referee_queue_set_up(struct vqsim_referee *referee, uint16_t queue,
 	if (queue >= referee->queue_count || referee->in_reset)
 		return 0;
 	referee_note(referee, REFEREE_NOTE_QUEUE_SET_UP, queue, setup->size, 0);
+	referee_withdraw_queue(referee, queue);
 	return queue_set_up(referee, &referee->queues[queue], setup);
 }
 

@@ -11,7 +11,7 @@
  * others), the parts of the ring that a device must not write, canaries around
  * what was exposed, and progress. For the device: status, features, config space
  * (lifecycle.h). The data of a disk is in disk.h, bytes that nobody wrote are in
- * undefined.h.
+ * undefined.h. In builds with AddressSanitizer the device cannot touch what is not exposed.
  *
  * A driver that breaks the rules itself is noticed by the referee's own reading
  * of the ring: a chain that is malformed may be used with any length up to its
@@ -93,6 +93,11 @@ enum vqsim_rule {
 	VQSIM_RULE_CONFIG_NOTIFY,     /* CONFIG-DX-03 */
 
 	VQSIM_RULE_UNDEFINED, /* SPLIT-D-16, PACKED-DX-07: bytes claimed that nobody wrote */
+
+	/* File systems. */
+	VQSIM_RULE_FS_REPLY,   /* FS-DX-05 */
+	VQSIM_RULE_FS_PAYLOAD, /* FS-DX-04: what is behind the header of a reply */
+	VQSIM_RULE_FS_SILENT,  /* FS-DX-06 */
 	VQSIM_RULE_COUNT
 };
 
@@ -115,6 +120,7 @@ struct vqsim_violation {
 
 struct vqsim_referee_queue;
 struct vqsim_undefined;
+struct vqsim_loans;
 
 /* What happened, for the report. Private. */
 struct vqsim_referee_note {
@@ -166,7 +172,8 @@ struct vqsim_referee {
 	uint64_t note_count;
 	int32_t marked_slot; /* -1: none */
 	uint8_t marked_part;
-	bool memcheck; /* run under valgrind */
+	bool memcheck;             /* run under valgrind */
+	struct vqsim_loans *loans; /* what the device may touch; NULL: nobody watches that */
 
 	/* Private: lifecycle.h. */
 	uint8_t status;
@@ -189,11 +196,18 @@ struct vqsim_referee {
 	uint16_t queue_room;
 };
 
-/* A referee for a device in memory. Returns 0 or -ENOMEM. */
+/* A referee for a device in memory, which must outlive it. Returns 0 or -ENOMEM. */
 int vqsim_referee_init(struct vqsim_referee *referee, struct vqsim_memory *memory);
 
 /* A zeroed referee can be finished. */
 void vqsim_referee_finish(struct vqsim_referee *referee);
+
+/*
+ * In builds with AddressSanitizer a device that touches memory which is not exposed to it ends the
+ * process: after the sanitizer's report comes that of a violation. This turns it off for good,
+ * for devices that are wrong on purpose: what they break is then found as in any build.
+ */
+void vqsim_referee_let_stray(struct vqsim_referee *referee);
 
 /* Record a violation. detail is a printf format. */
 void vqsim_referee_violation(struct vqsim_referee *referee, enum vqsim_rule rule, uint16_t queue,
@@ -203,6 +217,9 @@ void vqsim_referee_violation(struct vqsim_referee *referee, enum vqsim_rule rule
  * What the guest tells, in this order. notifications is the count of used-buffer
  * notifications of the queue so far, config_notifications that of config changes.
  */
+
+/* Another guest takes the device over: what is counted begins at 0 again. */
+void vqsim_referee_taken_over(struct vqsim_referee *referee);
 
 /* The queues are set up and DRIVER_OK is not yet written. Returns 0 or -ENOMEM. */
 int vqsim_referee_set_up(struct vqsim_referee *referee, uint64_t features,

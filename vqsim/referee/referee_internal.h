@@ -15,6 +15,7 @@
 #endif
 #include <linux/virtio_ring.h>
 
+#include "../loans_internal.h"
 #include "referee.h"
 #include "walk_internal.h"
 
@@ -36,11 +37,13 @@ struct referee_chain {
 	uint64_t readable_hash; /* of the first readable bytes, if expected */
 	uint64_t writable;      /* bytes */
 	uint32_t expected_len;
-	uint32_t run; /* the queue's count of runs when it became available */
+	uint32_t run;  /* the queue's count of runs when it became available */
+	uint32_t loan; /* what it exposes (exposed.c) */
 	uint8_t state;
 	bool malformed;
 	bool expected; /* expected_len is set */
 	bool reported; /* as lost */
+	bool tables;   /* it has an indirect table */
 	uint16_t slot; /* split: in the available ring */
 
 	/* Packed. */
@@ -143,17 +146,36 @@ void referee_packed_draw(const struct vqsim_referee *referee, const struct vqsim
 extern const struct referee_ring_ops referee_split_ops;
 extern const struct referee_ring_ops referee_packed_ops;
 
-/* What is particular to a packed ring. A position counts slots; the slot is position % size. */
+/* A place in a packed ring; slot and wrap follow from the position, and are kept to save divisions. */
+struct referee_place {
+	uint64_t position; /* counts slots and never goes back */
+	uint16_t slot;     /* position % size */
+	bool wrap;         /* the wrap counter: 1 in every other lap, the first one included */
+};
+
+struct referee_place referee_place(uint64_t position, uint16_t size);
+
+/* count is at most size. */
+static inline void referee_place_advance(struct referee_place *place, uint32_t size, uint32_t count)
+{
+	uint32_t slot = place->slot + count;
+
+	place->position += count;
+	place->wrap ^= slot >= size;
+	place->slot = (uint16_t)(slot >= size ? slot - size : slot);
+}
+
+/* What is particular to a packed ring. */
 struct referee_packed {
 	struct vring_packed_desc *ring; /* never written; NULL: not in one piece */
 	const struct vring_packed_desc_event *driver;
 	const struct vring_packed_desc_event *device;
-	uint64_t avail;  /* next position to become available */
-	uint64_t used;   /* next to be used */
-	uint64_t reaped; /* next that the driver takes */
+	struct referee_place avail; /* next to become available */
+	struct referee_place used;  /* next to be used */
+	uint64_t reaped;            /* position: next that the driver takes */
 	uint16_t free_chain;
 	uint16_t free_node;
-	uint64_t avail_at_run; /* avail when the device ran last */
+	uint64_t avail_at_run; /* avail.position when the device ran last */
 	uint32_t window;       /* first slot that is compared after a run */
 	uint32_t window_size;
 	uint16_t lengths_first, lengths_count;
@@ -176,10 +198,12 @@ struct vqsim_referee_queue {
 	uint16_t reaped;
 
 	struct referee_packed packed;
+	uint32_t map_generation; /* packed: the map of memory at the last look */
 
 	struct referee_part parts[REFEREE_PARTS];
 	bool ruined; /* nothing can be said of the entries any more: driver or device broke the ring */
 	bool voided; /* it was the driver */
+	bool all_exposed;
 	uint16_t outstanding;
 	uint16_t malformed; /* part of outstanding */
 	uint32_t runs;
@@ -209,10 +233,7 @@ struct vqsim_referee_queue {
 	uint16_t *lengths; /* packed: slots of the chains used and not yet taken, a circle */
 };
 
-/* The wrap counter at a position of a packed ring. */
-bool referee_packed_wrap(const struct vqsim_referee_queue *q, uint64_t position);
-
-/* --- referee.c --- */
+/* --- chains.c: what both readings do with a chain --- */
 
 /* The driver broke the ring: nothing can be expected of the device any more. */
 void referee_void(struct vqsim_referee *referee, struct vqsim_referee_queue *q);
@@ -235,6 +256,8 @@ uint16_t referee_order_batch(const struct vqsim_referee_queue *q, uint16_t index
 void referee_check_skipped(struct vqsim_referee *referee, uint16_t queue, uint32_t name,
 			   const struct referee_chain *chain);
 
+/* --- parts.c --- */
+
 /* Remember the canaries around the piece at gpa, if it is one that the allocator gave out. */
 void referee_part_set(const struct vqsim_memory *memory, struct referee_part *part,
 		      const char *name, uint64_t gpa);
@@ -244,8 +267,8 @@ void referee_check_canaries(const struct referee_run *run);
 
 bool referee_under_memcheck(void);
 
-/* The device may read, or (write) has to write before anybody reads, these bytes. */
-void referee_expose(struct vqsim_referee *referee, uint64_t gpa, uint64_t size, bool write);
+/* memcheck: the bytes are defined in the device's mapping, or are not until they are written. */
+void referee_define(struct vqsim_referee *referee, uint64_t gpa, uint64_t size, bool defined);
 
 /* len bytes of the writable buffers of a chain are handed over. */
 struct referee_handed {
@@ -255,6 +278,41 @@ struct referee_handed {
 	uint64_t left;
 };
 void referee_handed_buffer(struct referee_handed *handed, uint64_t gpa, uint32_t size);
+
+/* --- exposed.c: what the device may touch --- */
+
+/* Walks of chains for this are worth their time: somebody sees what the device touches. */
+static inline bool referee_exposes(const struct vqsim_referee *referee)
+{
+	return referee->memcheck || referee->loans;
+}
+
+/* Start to watch what the device touches, where that can be seen. */
+void referee_watch_strays(struct vqsim_referee *referee);
+
+/* One part of a ring. */
+void referee_expose_ring(struct vqsim_referee *referee, const struct vqsim_referee_queue *q,
+			 const char *what, uint64_t gpa, uint64_t size);
+
+/* A chain that became available, while it is walked for this. */
+struct referee_exposed {
+	struct vqsim_referee *referee;
+	uint16_t queue;
+	uint32_t name;
+	bool malformed;
+	uint32_t loan; /* for the chain, when it was walked */
+};
+void referee_expose_table(struct referee_exposed *exposed, uint64_t gpa, uint64_t size);
+void referee_expose_buffer(struct referee_exposed *exposed, uint64_t gpa, uint64_t size,
+			   bool write);
+
+/* If the queue is ruined. */
+void referee_expose_ruined(struct vqsim_referee *referee, struct vqsim_referee_queue *q);
+
+/* The chain was used; the queue, or the device, was reset. */
+void referee_withdraw(struct vqsim_referee *referee, struct referee_chain *chain);
+void referee_withdraw_queue(struct vqsim_referee *referee, uint16_t queue);
+void referee_withdraw_all(struct vqsim_referee *referee);
 
 /* --- report.c --- */
 

@@ -19,7 +19,7 @@
 
 /* One walk along one chain. */
 struct walk {
-	struct referee_walk base;
+	struct referee_walk *base;
 	const struct vring_desc *table; /* where next points into; NULL: not in one piece */
 	uint64_t table_gpa;
 	uint32_t entries;
@@ -32,21 +32,21 @@ struct walk {
  */
 static bool walk_enter(struct walk *w, const struct vring_desc *desc)
 {
-	struct vqsim_referee *referee = w->base.referee;
+	struct vqsim_referee *referee = w->base->referee;
 	uint64_t gpa = le64toh(desc->addr);
 	uint32_t size = le32toh(desc->len);
 
 	if (w->nested || (le16toh(desc->flags) & VRING_DESC_F_NEXT) ||
-	    referee_table_malformed(&w->base, gpa, size))
-		w->base.malformed = true;
+	    referee_table_malformed(w->base, gpa, size))
+		w->base->malformed = true;
+	if (w->base->exposed)
+		referee_expose_table(w->base->exposed, gpa, size);
 	if (w->nested || !referee_feature(referee, VIRTIO_RING_F_INDIRECT_DESC))
 		return false;
 	w->nested = true;
 	w->entries = size / sizeof(struct vring_desc);
 	w->table_gpa = gpa;
 	w->table = vqsim_memory_find(referee->memory, gpa, size);
-	if (w->base.expose)
-		referee_expose(referee, gpa, size, false);
 	return w->entries > 0;
 }
 
@@ -57,7 +57,7 @@ static bool walk_enter(struct walk *w, const struct vring_desc *desc)
 static bool load_desc(const struct walk *w, uint32_t index, struct vring_desc *desc)
 {
 	if (!w->table)
-		return referee_copy_out(w->base.referee->memory,
+		return referee_copy_out(w->base->referee->memory,
 					w->table_gpa + index * sizeof(*desc), desc, sizeof(*desc));
 	memcpy(desc, (const uint8_t *)w->table + index * sizeof(*desc), sizeof(*desc));
 	return true;
@@ -69,25 +69,25 @@ static bool walk_step(struct walk *w, uint32_t *next, uint32_t limit)
 	struct vring_desc desc;
 	uint64_t words[2];
 
-	if (*next >= w->entries || w->base.count++ >= limit || !load_desc(w, *next, &desc)) {
-		w->base.malformed = true;
+	if (*next >= w->entries || w->base->count++ >= limit || !load_desc(w, *next, &desc)) {
+		w->base->malformed = true;
 		return false;
 	}
 	memcpy(words, &desc, sizeof(words));
-	w->base.hash = referee_mix(referee_mix(w->base.hash, words[0]), words[1]);
+	w->base->hash = referee_mix(referee_mix(w->base->hash, words[0]), words[1]);
 
 	if (le16toh(desc.flags) & VRING_DESC_F_INDIRECT) {
 		*next = 0;
 		if (walk_enter(w, &desc)) {
 			/* What points to a table carries no buffer and does not count. */
-			w->base.count--;
+			w->base->count--;
 			return true;
 		}
 		if (w->nested)
 			return false;
 		/* Not negotiated: a lenient device takes it for a buffer. */
 	}
-	referee_walk_buffer(&w->base, le64toh(desc.addr), le32toh(desc.len),
+	referee_walk_buffer(w->base, le64toh(desc.addr), le32toh(desc.len),
 			    le16toh(desc.flags) & VRING_DESC_F_WRITE);
 	*next = le16toh(desc.next);
 	return le16toh(desc.flags) & VRING_DESC_F_NEXT;
@@ -98,17 +98,16 @@ static void walk_chain(const struct vqsim_referee_queue *q, uint32_t head,
 		       struct referee_walk *base)
 {
 	struct walk w = {
-		.base = *base,
+		.base = base,
 		.table = q->desc,
 		.table_gpa = q->setup.desc_gpa,
 		.entries = q->setup.size,
 	};
 	uint32_t limit = q->setup.size > REFEREE_CHAIN_MAX ? q->setup.size : REFEREE_CHAIN_MAX;
 
-	w.base.hash = w.base.readable_hash = w.base.writable_hash = REFEREE_HASH_SEED;
+	base->hash = base->readable_hash = base->writable_hash = REFEREE_HASH_SEED;
 	while (walk_step(&w, &head, limit))
 		;
-	*base = w.base;
 }
 
 static bool rings_reachable(const struct vqsim_memory *memory, const struct virtio_queue_setup *s)
@@ -152,16 +151,27 @@ static void set_up(struct vqsim_referee *referee, struct vqsim_referee_queue *q)
 	referee_part_set(memory, &q->parts[0], "descriptor table", s->desc_gpa);
 	referee_part_set(memory, &q->parts[1], "available ring", s->driver_gpa);
 	referee_part_set(memory, &q->parts[2], "used ring", s->device_gpa);
-	referee_expose(referee, s->desc_gpa, 16u * s->size, false);
-	referee_expose(referee, s->driver_gpa, 6 + 2u * s->size, false);
-	referee_expose(referee, s->device_gpa, 6 + 8u * s->size, false);
+	referee_expose_ring(referee, q, "descriptor table", s->desc_gpa, 16u * s->size);
+	referee_expose_ring(referee, q, "available ring", s->driver_gpa, 6 + 2u * s->size);
+	referee_expose_ring(referee, q, "used ring", s->device_gpa, 6 + 8u * s->size);
+}
+
+static void expose(struct vqsim_referee *referee, const struct vqsim_referee_queue *q,
+		   uint16_t queue, uint16_t head)
+{
+	struct referee_chain *chain = &q->chains[head];
+	struct referee_exposed exposed = {referee, queue, head, chain->malformed, 0};
+	struct referee_walk walk = {.referee = referee, .only_hash = true, .exposed = &exposed};
+
+	walk_chain(q, head, &walk);
+	chain->loan = exposed.loan;
 }
 
 static void chain_available(struct vqsim_referee *referee, struct vqsim_referee_queue *q,
 			    uint16_t queue, uint16_t slot)
 {
 	uint16_t head = q->avail_heads[slot];
-	struct referee_walk walk = {.referee = referee, .expose = referee->memcheck};
+	struct referee_walk walk = {.referee = referee};
 	struct referee_chain *chain;
 
 	if (head >= q->setup.size || q->chains[head].state == REFEREE_CHAIN_AVAILABLE) {
@@ -173,6 +183,8 @@ static void chain_available(struct vqsim_referee *referee, struct vqsim_referee_
 	walk_chain(q, head, &walk);
 	chain->slot = slot;
 	referee_chain_available(referee, q, queue, head, chain, &walk);
+	if (referee_exposes(referee))
+		expose(referee, q, queue, head);
 	if (referee_in_order(referee))
 		referee_order_push(q, head);
 }
@@ -265,10 +277,12 @@ static void check_chain(struct vqsim_referee *referee, struct vqsim_referee_queu
 					"readable bytes of chain %u changed", head);
 }
 
-static void chain_done(struct vqsim_referee_queue *q, uint16_t slot, uint16_t head)
+static void chain_done(const struct referee_run *run, uint16_t slot, uint16_t head)
 {
+	struct vqsim_referee_queue *q = run->q;
 	struct referee_chain *chain = &q->chains[head];
 
+	referee_withdraw(run->referee, chain);
 	chain->state = REFEREE_CHAIN_USED;
 	chain->expected = false;
 	q->outstanding--;
@@ -306,7 +320,7 @@ static void take_skipped(const struct referee_run *run, uint16_t index, uint16_t
 
 		referee_check_skipped(run->referee, run->queue, head, &q->chains[head]);
 		check_chain(run->referee, q, run->queue, head, (uint32_t)q->chains[head].writable);
-		chain_done(q, slot, head);
+		chain_done(run, slot, head);
 	}
 }
 
@@ -377,7 +391,7 @@ static uint16_t take_entry(const struct referee_run *run, uint16_t index, uint16
 	referee_check_len(run->referee, run->queue, id, &q->chains[id], len);
 	check_chain(run->referee, q, run->queue, (uint16_t)id, len);
 	run->referee->marked_slot = -1;
-	chain_done(q, (index + batch - 1u) & (q->setup.size - 1u), (uint16_t)id);
+	chain_done(run, (index + batch - 1u) & (q->setup.size - 1u), (uint16_t)id);
 	return batch;
 }
 

@@ -42,7 +42,7 @@ const struct vqsim_rule_text vqsim_rules[VQSIM_RULE_COUNT] = {
 				    NULL},
 	[VQSIM_RULE_READABLE_WRITTEN] = {"SPLIT-D-03", "device-readable memory is never written",
 					 "PACKED-D-04"},
-	[VQSIM_RULE_FOOTPRINT] = {"SPLIT-D-16", "the device writes only what the driver exposed",
+	[VQSIM_RULE_FOOTPRINT] = {"SPLIT-D-16", "the device touches only what the driver exposed",
 				  "PACKED-DX-07"},
 	[VQSIM_RULE_CHAIN_LOST] = {"BLK-DX-11",
 				   "every chain that was taken is used, however wrong it is", NULL},
@@ -129,4 +129,13 @@ const struct vqsim_rule_text vqsim_rules[VQSIM_RULE_COUNT] = {
 	[VQSIM_RULE_UNDEFINED] = {"SPLIT-D-16",
 				  "every byte that used len covers was written on purpose",
 				  "PACKED-DX-07"},
+	[VQSIM_RULE_FS_REPLY] = {"FS-DX-05",
+				 "a reply has its length in its header and as used length, the "
+				 "unique of its request, and 0 or a negative errno",
+				 NULL},
+	[VQSIM_RULE_FS_PAYLOAD] = {"FS-DX-04",
+				   "behind the header of a reply stands what its opcode asks for",
+				   NULL},
+	[VQSIM_RULE_FS_SILENT] = {"FS-DX-06", "a message without a reply is used with length 0",
+				  NULL},
 };

@@ -90,8 +90,8 @@ void referee_walk_buffer(struct referee_walk *w, uint64_t gpa, uint32_t size, bo
 	w->size += size;
 	if (w->size > CHAIN_BYTES_MAX)
 		w->malformed = true;
-	if (w->expose)
-		referee_expose(w->referee, gpa, size, write);
+	if (w->exposed)
+		referee_expose_buffer(w->exposed, gpa, size, write);
 	if (write) {
 		walk_writable(w, gpa, size);
 		return;

@@ -15,6 +15,7 @@
 struct vqsim_memory;
 struct vqsim_referee;
 struct referee_handed;
+struct referee_exposed;
 
 #define REFEREE_HASH_SEED UINT64_C(0x9e3779b97f4a7c15)
 
@@ -32,8 +33,8 @@ struct referee_walk {
 	bool want_readable; /* hash readable bytes too */
 	bool only_hash;     /* the second walk: what may be done with the chain is known */
 	bool want_writable; /* hash the first writable bytes: they are to stay */
-	bool expose;        /* tell memcheck what the device may see */
-	struct referee_handed *handed; /* NULL, or who gets the writable buffers */
+	struct referee_handed *handed;   /* NULL, or who gets the writable buffers */
+	struct referee_exposed *exposed; /* NULL, or who is told what the device may touch */
 
 	uint32_t count; /* descriptors */
 	uint32_t readable_hashed;
@@ -46,6 +47,7 @@ struct referee_walk {
 	uint64_t size;
 	uint64_t writable; /* bytes; the most that a lenient device may have written */
 	bool malformed;
+	bool tables; /* there was an indirect table */
 };
 
 /* One buffer of the chain. */

@@ -5,11 +5,13 @@
 #include "cases_internal.h"
 
 const struct vqsim_case *const vqsim_case_tables[] = {
-	vqsim_cases_smoke,      vqsim_cases_blk,
-	vqsim_cases_blk_ranges, vqsim_cases_blk_durable,
-	vqsim_cases_blk_config, vqsim_cases_status,
-	vqsim_cases_features,   vqsim_cases_reset,
-	vqsim_cases_config,     NULL,
+	vqsim_cases_smoke,       vqsim_cases_blk,        vqsim_cases_blk_ranges,
+	vqsim_cases_blk_durable, vqsim_cases_blk_config, vqsim_cases_status,
+	vqsim_cases_features,    vqsim_cases_reset,      vqsim_cases_config,
+	vqsim_cases_notify,      vqsim_cases_kick,       vqsim_cases_kick_spare,
+	vqsim_cases_used,        vqsim_cases_packed,     vqsim_cases_order,
+	vqsim_cases_chain,       vqsim_cases_long,       vqsim_cases_table,
+	vqsim_cases_memory,      vqsim_cases_bytes,      NULL,
 };
 
 const struct vqsim_case *vqsim_case_find(const char *name)

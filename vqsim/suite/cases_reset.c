@@ -147,22 +147,14 @@ static void leaves_alone(struct vqsim_suite *s)
  */
 static void first_request(struct vqsim_suite *s)
 {
-	struct vqsim_link *link = &s->guest.link;
-	enum virtio_progress progress = VIRTIO_WAITING;
+	enum virtio_progress progress;
 	struct vqsim_suite_io io;
 
 	vqsim_suite_io_init(s, &io, BACKLOG_BYTES);
 	vqsim_suite_io_add(s, 0, &io);
-	vqsim_guest_publish(&s->guest, 0);
-	vqsim_referee_before_run(&s->referee, 0);
-	for (unsigned i = 0; i < ROUNDS_MAX && progress == VIRTIO_WAITING; i++) {
-		progress = vqsim_link_run(link, 0, 4);
-		if (progress == VIRTIO_WAITING)
-			vqsim_link_wait(link, 0);
-	}
+	progress = vqsim_suite_work(s, 0);
 	SUITE_EXPECT(s, *io.status == 0, "the first request of a queue that starts anew is served");
-	vqsim_referee_ran(&s->referee, 0, progress, link->queues[0].notifications,
-			  virtio_transport_status(&link->transport), link->config_notifications);
+	vqsim_suite_judge(s, 0, progress);
 	vqsim_suite_io_reap(s, 0);
 	vqsim_suite_io_check(s, &io);
 }

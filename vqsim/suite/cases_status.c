@@ -26,27 +26,6 @@ static void write_status(struct vqsim_suite *s, uint8_t status)
 	virtio_transport_write_status(&s->guest.link.transport, status);
 }
 
-/* Steps 1 to 7 of 3.1.1 with one queue, but not 8. */
-static void stop_before_driver_ok(struct vqsim_suite *s)
-{
-	struct vqsim_guest_config config = vqsim_suite_config(s);
-	struct vqsim_guest *guest = &s->guest;
-	struct vqsim_driver *driver = &guest->queues[0];
-
-	SUITE_EXPECT(s, vqsim_guest_negotiate(guest, config.features) == VQSIM_UP,
-		     "the features are accepted");
-	guest->mark = vqsim_memory_mark(&s->memory);
-	SUITE_EXPECT(s,
-		     vqsim_driver_init(driver, &s->memory, config.queue_size, guest->features) == 0,
-		     "a ring (the host is out of memory)");
-	guest->queue_count = 1;
-	SUITE_EXPECT(s, vqsim_referee_set_up(&s->referee, guest->features, &driver->setup, 1) == 0,
-		     "a referee of it (the host is out of memory)");
-	SUITE_EXPECT(s,
-		     virtio_transport_enable_queue(&guest->link.transport, 0, &driver->setup) == 0,
-		     "the queue is accepted");
-}
-
 /* Everything that a device without patience could take for a reason to begin. */
 static void tempt(struct vqsim_suite *s)
 {
@@ -83,7 +62,7 @@ static void before_driver_ok(struct vqsim_suite *s)
 	/* A first life, after which a device that forgets nothing knows where to look. */
 	vqsim_suite_up(s);
 	vqsim_suite_good_request(s, 0);
-	stop_before_driver_ok(s);
+	vqsim_suite_prepare(s, 0);
 	heard = s->guest.link.queues[0].notifications;
 	vqsim_suite_io_init(s, &io, 512);
 	vqsim_suite_io_add(s, 0, &io);
@@ -97,8 +76,7 @@ static void before_driver_ok(struct vqsim_suite *s)
 			    "the ring stays as it is before DRIVER_OK");
 	SUITE_EXPECT_CLAUSE(s, "STATUS-D-01", *io.status == VQSIM_BLK_STATUS_UNSET,
 			    "the buffers stay as they are before DRIVER_OK");
-	vqsim_referee_before_driver_ok(&s->referee, 0, heard);
-	write_status(s, DRIVER_OK);
+	vqsim_suite_driver_ok(s);
 	vqsim_suite_settle(s, 0);
 	vqsim_suite_io_reap(s, 0);
 	vqsim_suite_io_check(s, &io);

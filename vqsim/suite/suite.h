@@ -84,7 +84,7 @@ struct vqsim_suite;
 /* A zeroed member asks for nothing. */
 struct vqsim_case {
 	const char *name;    /* unique: "spurious_kicks" */
-	const char *clauses; /* ids with spaces between, the main one first */
+	const char *clauses; /* ids with spaces between, the main one (of each format) first */
 	const char *bugs; /* ids of historic bugs it would see, with spaces between; NULL: none */
 	enum vqsim_formats formats;
 	enum vqsim_case_scope scope;
@@ -176,7 +176,8 @@ struct vqsim_suite {
 /*
  * What must hold. condition false: the case fails with the sentence (a printf
  * format that says what must hold, or what was seen instead) and ends.
- * SUITE_EXPECT blames the first clause of the case.
+ * SUITE_EXPECT blames the first clause of the case, at a packed point the first that is not
+ * SPLIT-..., at a split one the first that is not PACKED-...
  */
 #define SUITE_EXPECT(suite, condition, ...) SUITE_EXPECT_CLAUSE(suite, NULL, condition, __VA_ARGS__)
 
@@ -193,7 +194,7 @@ struct vqsim_suite {
 			vqsim_suite_not_observable(suite, "the subject has no " #hook); \
 	} while (0)
 
-/* The three ways to end a case early. clause NULL: the first of the case. */
+/* The three ways to end a case early. clause NULL: as SUITE_EXPECT. */
 void vqsim_suite_fail(struct vqsim_suite *suite, const char *clause, const char *file, int line,
 		      const char *format, ...) __attribute__((noreturn, format(printf, 5, 6)));
 void vqsim_suite_not_applicable(struct vqsim_suite *suite, const char *format, ...)
@@ -226,6 +227,14 @@ void vqsim_suite_up(struct vqsim_suite *suite);
 void vqsim_suite_up_with(struct vqsim_suite *suite, const struct vqsim_guest_config *config);
 void vqsim_suite_up_size(struct vqsim_suite *suite, uint16_t queue_size);
 void vqsim_suite_up_without(struct vqsim_suite *suite, uint64_t features);
+
+/*
+ * The same in two halves, with queue 0 alone and for ios only: (reset and) steps 1 to 7 of 3.1.1,
+ * and DRIVER_OK. A split ring begins at this index, as if it had been in use before; a packed one
+ * always at 0.
+ */
+void vqsim_suite_prepare(struct vqsim_suite *suite, uint16_t index);
+void vqsim_suite_driver_ok(struct vqsim_suite *suite);
 
 /*
  * A request that every ring device answers: 16 readable bytes of header, data_size writable
@@ -276,8 +285,21 @@ unsigned vqsim_suite_io_reap(struct vqsim_suite *suite, uint16_t queue);
 /* Fails the case unless it came back with the right data, status 0 and the exact length. */
 void vqsim_suite_io_check(struct vqsim_suite *suite, const struct vqsim_suite_io *io);
 
+/*
+ * Whether the first size bytes of the writable part (data, then status) are what a device that
+ * claims so many must have written.
+ */
+bool vqsim_suite_io_right(const struct vqsim_suite *suite, const struct vqsim_suite_io *io,
+			  uint32_t size);
+
 /* Add, publish, settle, reap. Returns whether it came back (and checks it, if so). */
 bool vqsim_suite_io_do(struct vqsim_suite *suite, uint16_t queue, struct vqsim_suite_io *io);
+
+/*
+ * Publish, settle and reap what was added, where this io must be answered rightly: the case is
+ * blamed if it is not, before the referee looks.
+ */
+void vqsim_suite_io_serve(struct vqsim_suite *suite, uint16_t queue, struct vqsim_suite_io *io);
 
 /* A good request on this queue is answered rightly: for after something bad. */
 void vqsim_suite_good_request(struct vqsim_suite *suite, uint16_t queue);
@@ -287,6 +309,13 @@ void vqsim_suite_still_good(struct vqsim_suite *suite);
 
 /* Publish what was added to a queue, kick it if wanted, and run it until it rests. */
 void vqsim_suite_settle(struct vqsim_suite *suite, uint16_t queue);
+
+/*
+ * The same in two halves: what a case has to see before the referee does, who may find more in
+ * it and name another clause, stands between them.
+ */
+enum virtio_progress vqsim_suite_work(struct vqsim_suite *suite, uint16_t queue);
+void vqsim_suite_judge(struct vqsim_suite *suite, uint16_t queue, enum virtio_progress progress);
 
 /* --- for cases about block devices ------------------------------------------------------------ */
 

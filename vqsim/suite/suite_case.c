@@ -16,6 +16,9 @@
 
 #define PATTERN_STEP 8192u
 
+/* Calls of progress beyond one for each chain, as in guest.c. */
+#define RUN_CALLS_SPARE 16u
+
 /* Bits 24..40 are the ring's and the transport's; the rest belongs to the device type (2.2). */
 #define DEVICE_FEATURES (((UINT64_C(1) << 24) - 1) | UINT64_C(0xfffc000000000000))
 
@@ -165,6 +168,55 @@ void vqsim_suite_up_without(struct vqsim_suite *suite, uint64_t features)
 	vqsim_suite_up_with(suite, &config);
 }
 
+/* Both sides go on where someone left a split ring: nothing is in flight, and kicks are wanted. */
+static void go_on_at(struct vqsim_driver *driver, uint16_t index)
+{
+	driver->setup.resume.avail_index = driver->setup.resume.used_index = index;
+	driver->avail_index = driver->published_index = driver->kicked_index = index;
+	driver->used_index = index;
+	driver->ring.avail->idx = driver->ring.used->idx = htole16(index);
+	if (!(driver->features & VIRTIO_FEATURE(VIRTIO_RING_F_EVENT_IDX)))
+		return;
+	*driver->ring.used_event = *driver->ring.avail_event = htole16(index);
+}
+
+void vqsim_suite_prepare(struct vqsim_suite *suite, uint16_t index)
+{
+	struct vqsim_guest_config config = vqsim_suite_config(suite);
+	struct vqsim_guest *guest = &suite->guest;
+	struct vqsim_driver *driver = &guest->queues[0];
+
+	vqsim_guest_reset(guest);
+	forget_requests(suite);
+	SUITE_EXPECT(suite, vqsim_guest_negotiate(guest, config.features) == VQSIM_UP,
+		     "the features are accepted");
+	guest->mark = vqsim_memory_mark(&suite->memory);
+	SUITE_EXPECT(
+		suite,
+		vqsim_driver_init(driver, &suite->memory, config.queue_size, guest->features) == 0,
+		"a ring (the host is out of memory)");
+	guest->queue_count = 1;
+	if (!driver->is_packed)
+		go_on_at(driver, index);
+	SUITE_EXPECT(suite,
+		     vqsim_referee_set_up(&suite->referee, guest->features, &driver->setup, 1) == 0,
+		     "a referee of it (the host is out of memory)");
+	SUITE_EXPECT(suite,
+		     virtio_transport_enable_queue(&guest->link.transport, 0, &driver->setup) == 0,
+		     "the queue is accepted");
+}
+
+void vqsim_suite_driver_ok(struct vqsim_suite *suite)
+{
+	struct vqsim_link *link = &suite->guest.link;
+
+	vqsim_referee_before_driver_ok(&suite->referee, 0, link->queues[0].notifications);
+	virtio_transport_write_status(&link->transport, virtio_transport_status(&link->transport) |
+								VIRTIO_CONFIG_S_DRIVER_OK);
+	SUITE_EXPECT(suite, !vqsim_guest_needs_reset(&suite->guest),
+		     "the device comes up with a queue of %u", suite->guest.queues[0].setup.size);
+}
+
 /* No hook reaches the disk: a life of the device before the first one of the case does it. */
 static void write_pattern(struct vqsim_suite *suite)
 {
@@ -216,6 +268,30 @@ void vqsim_suite_settle(struct vqsim_suite *suite, uint16_t queue)
 		vqsim_link_wait(&suite->guest.link, queue);
 	}
 	SUITE_EXPECT(suite, progress != VIRTIO_WAITING, "queue %u comes to rest", queue);
+}
+
+enum virtio_progress vqsim_suite_work(struct vqsim_suite *suite, uint16_t queue)
+{
+	struct vqsim_guest *guest = &suite->guest;
+	enum virtio_progress progress = VIRTIO_WAITING;
+
+	vqsim_guest_publish(guest, queue);
+	vqsim_referee_before_run(&suite->referee, queue);
+	for (unsigned i = 0; i < VQSIM_SUITE_ROUNDS_MAX && progress == VIRTIO_WAITING; i++) {
+		progress = vqsim_link_run(&guest->link, queue,
+					  guest->queues[queue].setup.size + RUN_CALLS_SPARE);
+		if (progress == VIRTIO_WAITING)
+			vqsim_link_wait(&guest->link, queue);
+	}
+	return progress;
+}
+
+void vqsim_suite_judge(struct vqsim_suite *suite, uint16_t queue, enum virtio_progress progress)
+{
+	struct vqsim_link *link = &suite->guest.link;
+
+	vqsim_referee_ran(&suite->referee, queue, progress, link->queues[queue].notifications,
+			  virtio_transport_status(&link->transport), link->config_notifications);
 }
 
 struct vqsim_blk_request *vqsim_suite_request(struct vqsim_suite *suite, uint32_t data_room)
