@@ -2,7 +2,7 @@
 /*
  * Write the seed corpora: one file for each scenario of the tests, named after it.
  *
- *     seeds DIRECTORY      into DIRECTORY/ring_split and DIRECTORY/blk, which it makes
+ *     seeds DIRECTORY      into DIRECTORY/TARGET, which it makes
  *
  * Files that are there already and are not named like a scenario stay: they are inputs
  * that found something.
@@ -39,31 +39,51 @@ static void make_directory(const char *path)
 		give_up(path, strerror(errno));
 }
 
-static void write_seed(const char *directory, const struct scenario *scenario)
+/* A corpus, and what its inputs are made of. */
+struct corpus {
+	const char *target;
+	const struct fuzz_dialect *dialect;
+	int prefix; /* the first byte, -1: none */
+	const struct scenario *scenarios;
+	const unsigned *count;
+};
+
+static const struct corpus corpora[] = {
+	{"ring_split", &fuzz_split, -1, ring_scenarios, &ring_scenario_count},
+	{"blk", &fuzz_split, -1, blk_scenarios, &blk_scenario_count},
+	{"ring_packed", &fuzz_packed, -1, packed_scenarios, &packed_scenario_count},
+	{"session", &fuzz_session, 0, session_scenarios, &session_scenario_count},
+	{"session", &fuzz_session, 1, session_blk_scenarios, &session_blk_scenario_count},
+};
+
+static void write_seed(const struct corpus *corpus, const char *directory,
+		       const struct scenario *scenario)
 {
-	uint8_t data[SEED_SIZE_MAX];
+	uint8_t data[SEED_SIZE_MAX] = {(uint8_t)corpus->prefix};
+	size_t start = corpus->prefix >= 0;
 	char path[PATH_SIZE];
-	size_t size = fuzz_encode(scenario->ops, scenario->count, data, sizeof(data));
+	size_t size = fuzz_encode(corpus->dialect, scenario->ops, scenario->count, data + start,
+				  sizeof(data) - start);
 	FILE *file;
 
 	if (size == 0)
 		give_up(scenario->name, "an operation has a field that no input can say");
+	size += start;
 	join(path, directory, scenario->name);
 	file = fopen(path, "wb");
 	if (!file || fwrite(data, 1, size, file) != size || fclose(file) != 0)
 		give_up(path, strerror(errno));
 }
 
-static void write_seeds(const char *root, const char *target, const struct scenario *scenarios,
-			unsigned count)
+static void write_seeds(const char *root, const struct corpus *corpus)
 {
 	char directory[PATH_SIZE];
 
-	join(directory, root, target);
+	join(directory, root, corpus->target);
 	make_directory(directory);
-	for (unsigned i = 0; i < count; i++)
-		write_seed(directory, &scenarios[i]);
-	printf("seeds: %u in %s\n", count, directory);
+	for (unsigned i = 0; i < *corpus->count; i++)
+		write_seed(corpus, directory, &corpus->scenarios[i]);
+	printf("seeds: %u in %s\n", *corpus->count, directory);
 }
 
 int main(int argc, char **argv)
@@ -71,7 +91,7 @@ int main(int argc, char **argv)
 	if (argc != 2)
 		give_up("arguments", "one directory");
 	make_directory(argv[1]);
-	write_seeds(argv[1], "ring_split", ring_scenarios, ring_scenario_count);
-	write_seeds(argv[1], "blk", blk_scenarios, blk_scenario_count);
+	for (unsigned i = 0; i < sizeof(corpora) / sizeof(corpora[0]); i++)
+		write_seeds(argv[1], &corpora[i]);
 	return 0;
 }

@@ -24,7 +24,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	fuzz_round(&player, data, size);
+	fuzz_round(&player, &fuzz_split, data, size);
 	return 0;
 }
 

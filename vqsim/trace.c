@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <inttypes.h>
 
+#include "breakage.h"
 #include "trace.h"
 
 static const char *const code_names[VQSIM_OP_COUNT] = {
@@ -19,6 +20,16 @@ static const char *const code_names[VQSIM_OP_COUNT] = {
 	[VQSIM_OP_EXPOSE] = "expose",
 	[VQSIM_OP_CAPACITY] = "capacity",
 	[VQSIM_OP_WRITEBACK] = "writeback",
+	[VQSIM_OP_BREAKAGE] = "breakage",
+	[VQSIM_OP_QUEUE_RESET] = "reset-q",
+	[VQSIM_OP_QUEUE_ENABLE] = "enable-q",
+	[VQSIM_OP_REPLACE] = "replace",
+	[VQSIM_OP_DRIVER] = "driver",
+	[VQSIM_OP_CONFIG] = "config",
+	[VQSIM_OP_HOLD] = "hold",
+	[VQSIM_OP_LET_GO] = "let-go",
+	[VQSIM_OP_RELEASE] = "release",
+	[VQSIM_OP_FAIL] = "fail",
 };
 
 static const char *const layout_names[VQSIM_LAYOUT_COUNT] = {
@@ -79,6 +90,49 @@ static void print_blk(FILE *out, const struct vqsim_op *op)
 		fprintf(out, ", segments of %u sectors, flags %u", op->count, op->at);
 }
 
+static const char *const hold_names[3] = {"nothing", "all", "all, the newest goes first"};
+
+static void print_break(FILE *out, const struct vqsim_op *op)
+{
+	fprintf(out, " %s 0x%" PRIx64 " at %u, %s if it makes a chain",
+		break_names[op->what % VQSIM_BREAK_COUNT], op->value, op->at,
+		layout_names[op->layout % VQSIM_LAYOUT_COUNT]);
+}
+
+/* Operations of trace_session.c, and whatever has one number. */
+static void print_session(FILE *out, const struct vqsim_op *op)
+{
+	switch (op->code) {
+	case VQSIM_OP_HIDE:
+	case VQSIM_OP_EXPOSE:
+		fprintf(out, " region %u", op->at);
+		break;
+	case VQSIM_OP_BREAKAGE:
+		fprintf(out, " %s", vqsim_breakages[op->value % vqsim_breakage_count].name);
+		break;
+	case VQSIM_OP_QUEUE_ENABLE:
+		fprintf(out, " size %" PRIu32, op->size);
+		break;
+	case VQSIM_OP_CONFIG:
+		fprintf(out, " 0x%" PRIx64 ", %" PRIu32 " bytes at %u", op->value, 1 + op->size % 8,
+			op->count);
+		break;
+	case VQSIM_OP_HOLD:
+		fprintf(out, " %s", hold_names[op->what % 3]);
+		break;
+	case VQSIM_OP_RELEASE:
+		fprintf(out, " %u", op->at);
+		break;
+	case VQSIM_OP_FAIL:
+		fprintf(out, " after %" PRIu64 " more, %" PRIu32 " bytes moved", op->value & 0xff,
+			op->size);
+		break;
+	default:
+		fprintf(out, " %" PRIu64, op->value);
+		break;
+	}
+}
+
 void vqsim_op_print(FILE *out, const struct vqsim_op *op)
 {
 	fprintf(out, "%-10s queue %u", code_names[op->code % VQSIM_OP_COUNT], op->queue);
@@ -96,21 +150,23 @@ void vqsim_op_print(FILE *out, const struct vqsim_op *op)
 	case VQSIM_OP_NOTIFY:
 		fputs(op->what % 2 ? " never" : " always", out);
 		break;
+	case VQSIM_OP_KICK:
+		if (op->what % 2)
+			fprintf(out, " with data 0x%" PRIx32, (uint32_t)op->value);
+		break;
 	case VQSIM_OP_BREAK:
-		fprintf(out, " %s 0x%" PRIx64 " at %u, %s if it makes a chain",
-			break_names[op->what % VQSIM_BREAK_COUNT], op->value, op->at,
-			layout_names[op->layout % VQSIM_LAYOUT_COUNT]);
+		print_break(out, op);
 		break;
-	case VQSIM_OP_HIDE:
-	case VQSIM_OP_EXPOSE:
-		fprintf(out, " region %u", op->at);
-		break;
-	case VQSIM_OP_USED_EVENT:
-	case VQSIM_OP_CAPACITY:
-	case VQSIM_OP_WRITEBACK:
-		fprintf(out, " %" PRIu64, op->value);
+	case VQSIM_OP_PUBLISH:
+	case VQSIM_OP_RUN:
+	case VQSIM_OP_REAP:
+	case VQSIM_OP_RESET:
+	case VQSIM_OP_QUEUE_RESET:
+	case VQSIM_OP_REPLACE:
+	case VQSIM_OP_DRIVER:
 		break;
 	default:
+		print_session(out, op);
 		break;
 	}
 	fputc('\n', out);

@@ -28,8 +28,15 @@ static const uint32_t types[VQSIM_BLK_KIND_COUNT] = {
 	[VQSIM_BLK_UNKNOWN] = 0x7f,
 };
 
+/* The player's own requests go past what makes the store fail. */
+static struct blk_store *plain_store(const struct vqsim_player *player)
+{
+	return player->faults ? player->faults->inner : player->store;
+}
+
 int player_blk_init(struct vqsim_player *player)
 {
+	struct blk_store *store = plain_store(player);
 	struct blk_limits limits;
 	int error;
 
@@ -39,14 +46,14 @@ int player_blk_init(struct vqsim_player *player)
 	if (error)
 		return error;
 	player->zeroes = calloc(1, limits.size);
-	player->store_queue = player->store->ops->queue_open(player->store, 1);
+	player->store_queue = store->ops->queue_open(store, 1);
 	return player->zeroes && player->store_queue ? 0 : -ENOMEM;
 }
 
 void player_blk_finish(struct vqsim_player *player)
 {
 	if (player->store_queue)
-		player->store->ops->queue_close(player->store_queue);
+		plain_store(player)->ops->queue_close(player->store_queue);
 	if (player->disk.now)
 		vqsim_disk_finish(&player->disk);
 	free(player->zeroes);
@@ -72,7 +79,7 @@ static void store_zero(struct vqsim_player *player)
 		.data = {.iov = &iov, .count = 1, .size = iov.iov_len},
 	};
 
-	player->store->ops->submit(player->store_queue, &io);
+	plain_store(player)->ops->submit(player->store_queue, &io);
 }
 
 /* The disk as it was made: its size, zeroed, and known to be. */
@@ -89,16 +96,50 @@ void player_blk_up(struct vqsim_player *player)
 	vqsim_blk_init(&player->blk, &player->guest, &player->disk);
 }
 
+/* The room for the answer is the driver's again when the queue is reset (2.6.1). */
+static void check_lost(struct vqsim_player *player, struct vqsim_player_request *r)
+{
+	uint32_t good = 0;
+
+	while (r->lost && !player->dirty && good <= DATA_ROOM &&
+	       r->request.in_data[good] == PLAYER_LOST)
+		good++;
+	if (r->lost && !player->dirty && good <= DATA_ROOM)
+		vqsim_referee_violation(&player->referee, VQSIM_RULE_QUEUE_RESET_USED,
+					r->request.queue,
+					"byte %u of an answer was written after the reset of its "
+					"queue",
+					good);
+	r->lost = false;
+}
+
 void player_blk_forget(struct vqsim_player *player)
 {
 	for (unsigned i = 0; i < VQSIM_PLAYER_REQUESTS; i++) {
 		struct vqsim_player_request *r = &player->requests[i];
 
+		check_lost(player, r);
+		player->errors_unknown |= r->busy;
 		if (r->ready)
 			vqsim_blk_request_finish(&r->request);
 		r->ready = r->busy = false;
 	}
 	player_blk_unspoil(player);
+}
+
+void player_blk_lose(struct vqsim_player *player, uint16_t queue)
+{
+	for (unsigned i = 0; i < VQSIM_PLAYER_REQUESTS; i++) {
+		struct vqsim_player_request *r = &player->requests[i];
+
+		if (!r->busy || r->request.queue != queue)
+			continue;
+		vqsim_blk_request_lose(&r->request);
+		memset(r->request.in_data, PLAYER_LOST, DATA_ROOM + 1);
+		r->busy = false;
+		r->lost = true;
+		player->errors_unknown = true;
+	}
 }
 
 static struct vqsim_player_request *request_find(struct vqsim_player *player)
@@ -108,6 +149,7 @@ static struct vqsim_player_request *request_find(struct vqsim_player *player)
 
 		if (r->busy)
 			continue;
+		check_lost(player, r);
 		if (!r->ready && vqsim_blk_request_init(&player->blk, &r->request, DATA_ROOM) < 0)
 			return NULL;
 		r->ready = true;
@@ -205,7 +247,7 @@ static enum vqsim_player_answer ranges_answer(const struct vqsim_player *player,
 	return VQSIM_ANSWER_OK;
 }
 
-/* What a device on a store that never fails must answer. */
+/* What a device must answer, unless its store fails. */
 static enum vqsim_player_answer answer_of(const struct vqsim_player *player,
 					  const struct vqsim_blk_request *request,
 					  const struct vqsim_op *op)
@@ -225,12 +267,37 @@ static enum vqsim_player_answer answer_of(const struct vqsim_player *player,
 	}
 }
 
+/* An operation of the store fails one request, at most. */
+static bool store_failed(struct vqsim_player *player, const struct vqsim_player_request *r)
+{
+	if (!player->faults || r->request.status != VIRTIO_BLK_S_IOERR)
+		return false;
+	return ++player->errors <= player->faults->failed - player->failures_known;
+}
+
+void player_blk_account(struct vqsim_player *player)
+{
+	uint32_t failed;
+
+	if (!player->faults || player_blk_busy(player))
+		return;
+	failed = player->faults->failed - player->failures_known;
+	if (!player->errors_unknown && !player->raw && player->errors != failed)
+		vqsim_referee_violation(&player->referee, VQSIM_RULE_STATUS, 0,
+					"%u operations of the store failed, and %u requests were "
+					"answered with IOERR",
+					failed, player->errors);
+	player->failures_known = player->faults->failed;
+	player->errors = 0;
+	player->errors_unknown = player->raw;
+}
+
 static void check_answer(struct vqsim_player *player, const struct vqsim_player_request *r)
 {
 	bool ok = r->request.status == VIRTIO_BLK_S_OK;
 	bool right = r->answer == VQSIM_ANSWER_ANY;
 
-	right |= r->answer == VQSIM_ANSWER_OK && ok;
+	right |= r->answer == VQSIM_ANSWER_OK && (ok || store_failed(player, r));
 	right |= r->answer == VQSIM_ANSWER_FAIL && !ok;
 	right |= r->answer == VQSIM_ANSWER_UNSUPP && r->request.status == VIRTIO_BLK_S_UNSUPP;
 	if (!right)
@@ -297,6 +364,7 @@ void player_blk_spoil(struct vqsim_player *player)
 		.count = player->disk.sectors,
 		.data = player->zeroes,
 	};
+	player->errors_unknown = true;
 	vqsim_disk_start(&player->disk, &player->spoiled);
 }
 

@@ -203,6 +203,44 @@ static void header_write(struct vqsim_player *player, const struct vqsim_player_
 			area_set(player, slot->elements[i].gpa + j, 1, bytes[done++]);
 }
 
+static uint8_t byte_at(const struct vqsim_player *player, uint64_t gpa)
+{
+	return *(const uint8_t *)vqsim_memory_at(&player->memory, gpa, 1);
+}
+
+/* The number of bytes from gpa on, up to size, that are value, value + step and so on. */
+static uint32_t bytes_good(const struct vqsim_player *player, uint64_t gpa, uint32_t size,
+			   uint8_t value, uint8_t step)
+{
+	const uint8_t *bytes = vqsim_memory_find(&player->memory, gpa, size);
+	uint32_t i = 0;
+
+	if (bytes)
+		while (i < size && bytes[i] == (uint8_t)(value + i * step))
+			i++;
+	else
+		while (i < size && byte_at(player, gpa + i) == (uint8_t)(value + i * step))
+			i++;
+	return i;
+}
+
+/* Buffers of a chain that was lost with its queue are the driver's again (2.6.1). */
+static void check_lost(struct vqsim_player *player, struct vqsim_player_slot *slot)
+{
+	uint32_t good;
+
+	if (slot->lost && !player->dirty) {
+		good = bytes_good(player, slot->own[1].gpa, OWN_WRITABLE, PLAYER_LOST, 0);
+		if (good < OWN_WRITABLE)
+			vqsim_referee_violation(&player->referee, VQSIM_RULE_QUEUE_RESET_USED,
+						slot->queue,
+						"byte %u of a buffer was written after the reset "
+						"of its queue",
+						good);
+	}
+	slot->lost = false;
+}
+
 static uint64_t status_gpa(const struct vqsim_player_slot *slot)
 {
 	unsigned last = slot->count - 1u;
@@ -215,6 +253,7 @@ static uint64_t status_gpa(const struct vqsim_player_slot *slot)
 static void content_prepare(struct vqsim_player *player, struct vqsim_player_slot *slot,
 			    const struct vqsim_op *op)
 {
+	check_lost(player, slot);
 	slot->fill = (uint8_t)(0x84 + 8 * (slot - player->slots));
 	area_fill(player, &slot->area[0], slot->fill);
 	area_fill(player, &slot->area[1], PLAYER_PREFILL);
@@ -229,16 +268,20 @@ static uint16_t direct_count(const struct vqsim_player *player,
 {
 	if (!(player->guest.features & VIRTIO_FEATURE(VIRTIO_RING_F_INDIRECT_DESC)))
 		return slot->count;
+	/* A pointer to a table that was used may be taken for a buffer (trace_break.c). */
+	if (player->packed && player->skewed)
+		return slot->count;
 	if (layout % VQSIM_LAYOUT_COUNT == VQSIM_INDIRECT)
 		return 0;
 	if (layout % VQSIM_LAYOUT_COUNT == VQSIM_MIXED && slot->count > 1)
-		return 1;
+		return player->packed ? 0 : 1;
 	return slot->count;
 }
 
 struct vqsim_player_slot *player_chain_add(struct vqsim_player *player, const struct vqsim_op *op)
 {
 	struct vqsim_player_slot *slot = slot_find(player);
+	uint16_t first = (uint16_t)player->guest.queues[op->queue].avail_index;
 	struct vqsim_chain chain;
 	int head;
 
@@ -260,6 +303,8 @@ struct vqsim_player_slot *player_chain_add(struct vqsim_player *player, const st
 	slot->exact = !player->dirty;
 	slot->queue = op->queue;
 	slot->head = (uint16_t)head;
+	slot->first = first;
+	slot->ring_count = (uint16_t)(chain.direct + (chain.direct < chain.count));
 	player->last[op->queue] = slot;
 	if (player->store)
 		player_blk_spoil(player);
@@ -289,27 +334,6 @@ void player_chain_published(struct vqsim_player *player, uint16_t queue)
 			vqsim_referee_expect_len(&player->referee, queue, slot->head,
 						 null_len(slot));
 	}
-}
-
-static uint8_t byte_at(const struct vqsim_player *player, uint64_t gpa)
-{
-	return *(const uint8_t *)vqsim_memory_at(&player->memory, gpa, 1);
-}
-
-/* The number of bytes from gpa on, up to size, that are value, value + step and so on. */
-static uint32_t bytes_good(const struct vqsim_player *player, uint64_t gpa, uint32_t size,
-			   uint8_t value, uint8_t step)
-{
-	const uint8_t *bytes = vqsim_memory_find(&player->memory, gpa, size);
-	uint32_t i = 0;
-
-	if (bytes)
-		while (i < size && bytes[i] == (uint8_t)(value + i * step))
-			i++;
-	else
-		while (i < size && byte_at(player, gpa + i) == (uint8_t)(value + i * step))
-			i++;
-	return i;
 }
 
 /*
@@ -404,9 +428,26 @@ void player_chain_reap(struct vqsim_player *player, uint16_t queue)
 	}
 }
 
+/* Nobody is to write there: that is seen when the slot is used again, or at the reset. */
+static void lose(struct vqsim_player *player, struct vqsim_player_slot *slot)
+{
+	slot->busy = slot->pending = false;
+	area_fill(player, &slot->own[1], PLAYER_LOST);
+	slot->lost = true;
+}
+
+void player_chain_lose(struct vqsim_player *player, uint16_t queue)
+{
+	player->last[queue] = NULL;
+	for (unsigned i = 0; i < VQSIM_PLAYER_SLOTS; i++)
+		if (player->slots[i].busy && player->slots[i].queue == queue)
+			lose(player, &player->slots[i]);
+}
+
 void player_chain_forget(struct vqsim_player *player)
 {
 	for (unsigned i = 0; i < VQSIM_PLAYER_SLOTS; i++) {
+		check_lost(player, &player->slots[i]);
 		player->slots[i].busy = false;
 		player->slots[i].ready = false;
 	}

@@ -8,6 +8,9 @@
 #define MAIN_SIZE_NULL 65536u
 #define MAIN_SIZE_BLK  131072u
 
+/* A device that waits for so long after its store has let everything go waits for ever. */
+#define SETTLE_ROUNDS_MAX 1000u
+
 /* The queue of the request that must complete at the end. */
 #define GOOD_QUEUE_SIZE 8u
 
@@ -30,21 +33,43 @@ static int parts_init(struct vqsim_player *player, struct virtio_device *device)
 	return error;
 }
 
-int vqsim_player_init(struct vqsim_player *player, struct virtio_device *device,
-		      struct blk_store *store)
+static int init(struct vqsim_player *player, struct virtio_device *device)
 {
-	int error;
+	int error = parts_init(player, device);
 
-	memset(player, 0, sizeof(*player));
-	player->store = store;
-	error = parts_init(player, device);
 	if (error)
 		vqsim_player_finish(player);
 	return error;
 }
 
-static void go_down(struct vqsim_player *player)
+int vqsim_player_init(struct vqsim_player *player, struct virtio_device *device,
+		      struct blk_store *store)
 {
+	memset(player, 0, sizeof(*player));
+	player->store = store;
+	return init(player, device);
+}
+
+int vqsim_player_init_faults(struct vqsim_player *player, struct virtio_device *device,
+			     struct vqsim_faults *faults)
+{
+	memset(player, 0, sizeof(*player));
+	player->store = &faults->base;
+	player->faults = faults;
+	return init(player, device);
+}
+
+bool player_live(const struct vqsim_player *player, uint16_t queue)
+{
+	return queue < player->guest.queue_count &&
+	       !vqsim_guest_queue_is_reset(&player->guest, queue);
+}
+
+/* What is held in the store has to come back before a device can say that it is reset. */
+void player_go_down(struct vqsim_player *player)
+{
+	uint32_t let_go = player_let_all_go(player);
+
 	if (player->guest.queue_count > 0) {
 		player->counts.resets++;
 		player->counts.needs_reset += vqsim_guest_needs_reset(&player->guest);
@@ -53,13 +78,16 @@ static void go_down(struct vqsim_player *player)
 	player_chain_forget(player);
 	if (player->store)
 		player_blk_forget(player);
-	player->dirty = player->skewed = false;
+	player_hold_again(player, let_go);
+	player->dirty = false;
+	player->skewed = 0;
+	player->enables = 0;
 }
 
 void vqsim_player_finish(struct vqsim_player *player)
 {
 	if (player->guest.queues)
-		go_down(player);
+		player_go_down(player);
 	vqsim_guest_finish(&player->guest);
 	if (player->store)
 		player_blk_finish(player);
@@ -70,21 +98,28 @@ void vqsim_player_finish(struct vqsim_player *player)
 
 void player_reap(struct vqsim_player *player, uint16_t queue)
 {
+	if (!player_live(player, queue))
+		return;
 	if (player_blk_busy(player))
 		player_blk_reap(player, queue);
 	else
 		player_chain_reap(player, queue);
 }
 
-static void player_run(struct vqsim_player *player, uint16_t queue)
+enum virtio_progress player_run(struct vqsim_player *player, uint16_t queue)
 {
-	vqsim_guest_run(&player->guest, queue);
+	enum virtio_progress progress;
+
+	player_tame(player, queue, false);
+	progress = vqsim_guest_run(&player->guest, queue);
 	player->asked_for_reset |= vqsim_guest_needs_reset(&player->guest);
+	return progress;
 }
 
 /* A broken chain is run at once (trace_break.c). */
 void player_publish(struct vqsim_player *player, uint16_t queue)
 {
+	player_tame(player, queue, true);
 	vqsim_guest_publish(&player->guest, queue);
 	player_chain_published(player, queue);
 	if (!player->dirty)
@@ -93,19 +128,61 @@ void player_publish(struct vqsim_player *player, uint16_t queue)
 	player_reap(player, queue);
 }
 
+/* Returns whether the device waits for its store. */
+static bool settle_once(struct vqsim_player *player)
+{
+	bool waiting = false;
+
+	for (uint16_t i = 0; i < player->guest.queue_count; i++) {
+		if (!player_live(player, i))
+			continue;
+		player_publish(player, i);
+		waiting |= player_run(player, i) == VIRTIO_WAITING;
+		player_reap(player, i);
+	}
+	return waiting;
+}
+
 void player_settle(struct vqsim_player *player)
 {
-	for (uint16_t i = 0; i < player->guest.queue_count; i++) {
-		player_publish(player, i);
-		player_run(player, i);
-		player_reap(player, i);
+	uint32_t let_go = player_let_all_go(player);
+
+	for (unsigned i = 0; settle_once(player); i++)
+		if (i == SETTLE_ROUNDS_MAX) {
+			vqsim_referee_violation(&player->referee, VQSIM_RULE_PROGRESS, 0,
+						"waits for a store that has nothing to do");
+			break;
+		}
+	player_hold_again(player, let_go);
+	player_check_map(player);
+	if (player->store)
+		player_blk_account(player);
+}
+
+/*
+ * Free descriptors are the driver's to write: what was broken in them is gone. In a packed ring
+ * all look used, each for the lap in which it was passed.
+ */
+static void scrub(struct vqsim_driver *driver)
+{
+	uint16_t used = 1u << VRING_PACKED_DESC_F_AVAIL | 1u << VRING_PACKED_DESC_F_USED;
+
+	if (!driver->is_packed) {
+		memset(driver->ring.desc, 0, driver->setup.size * sizeof(*driver->ring.desc));
+		return;
+	}
+	for (uint32_t i = 0; i < driver->setup.size; i++) {
+		bool passed = (i < driver->avail_index) == driver->avail_wrap;
+
+		driver->packed.desc[i] =
+			(struct vring_packed_desc){.flags = htole16(passed ? used : 0)};
 	}
 }
 
-/* Free descriptors are the driver's to write: what was broken in them is gone. */
-static void scrub(struct vqsim_driver *driver)
+static bool queue_clean(struct vqsim_player *player, uint16_t queue)
 {
-	memset(driver->ring.desc, 0, driver->setup.size * sizeof(*driver->ring.desc));
+	return !player->guest.queues[queue].in_flight &&
+	       !vqsim_referee_queue_void(&player->referee, queue);
 }
 
 bool player_clean(struct vqsim_player *player)
@@ -118,10 +195,11 @@ bool player_clean(struct vqsim_player *player)
 	if (player->skewed || vqsim_guest_needs_reset(guest))
 		return false;
 	for (uint16_t i = 0; i < guest->queue_count; i++)
-		if (guest->queues[i].in_flight || vqsim_referee_queue_void(&player->referee, i))
+		if (player_live(player, i) && !queue_clean(player, i))
 			return false;
 	for (uint16_t i = 0; player->dirty && i < guest->queue_count; i++)
-		scrub(&guest->queues[i]);
+		if (player_live(player, i))
+			scrub(&guest->queues[i]);
 	if (player->store)
 		player_blk_unspoil(player);
 	player->dirty = false;
@@ -144,8 +222,7 @@ static bool bring_up(struct vqsim_player *player, const struct vqsim_op *op)
 {
 	uint16_t has = player->guest.link.transport.queue_count;
 	struct vqsim_guest_config config = {
-		/* What is broken is broken in split rings. */
-		.features = op->value & ~VIRTIO_FEATURE(VIRTIO_F_RING_PACKED),
+		.features = op->value,
 		.queue_count = op->count % (has + 1u),
 		.queue_size = (uint16_t)op->size,
 	};
@@ -153,20 +230,46 @@ static bool bring_up(struct vqsim_player *player, const struct vqsim_op *op)
 
 	if (op->size == 0 || op->size > VQSIM_PLAYER_QUEUE_SIZE)
 		config.queue_size = VQSIM_PLAYER_QUEUE_SIZE;
-	go_down(player);
+	player_go_down(player);
 	/* The rings are in it. */
 	expose(player, 0);
 	result = vqsim_guest_bring_up(&player->guest, &config);
+	player->packed = player->guest.features & VIRTIO_FEATURE(VIRTIO_F_RING_PACKED);
 	if (player->store && player->guest.queue_count > 0)
 		player_blk_up(player);
 	return result == VQSIM_UP;
+}
+
+/* The slot as many behind the next one to reap as value says; less than a lap. */
+static void set_packed_event(struct vqsim_driver *driver, uint64_t value)
+{
+	uint32_t slot = (uint32_t)(driver->used_index + value % driver->setup.size);
+	bool wrap = driver->used_wrap != (slot >= driver->setup.size);
+
+	/* Without EVENT_IDX no driver may say DESC (2.8.10). */
+	if (!(driver->features & VIRTIO_FEATURE(VIRTIO_RING_F_EVENT_IDX)))
+		return;
+	driver->packed.driver->off_wrap =
+		htole16((uint16_t)(slot % driver->setup.size | (uint32_t)wrap << 15));
+	driver->packed.driver->flags = htole16(VRING_PACKED_EVENT_FLAG_DESC);
 }
 
 static void set_used_event(struct vqsim_player *player, const struct vqsim_op *op)
 {
 	struct vqsim_driver *driver = &player->guest.queues[op->queue];
 
-	*driver->ring.used_event = htole16((uint16_t)(driver->used_index + op->value));
+	if (driver->is_packed)
+		set_packed_event(driver, op->value);
+	else
+		*driver->ring.used_event = htole16((uint16_t)(driver->used_index + op->value));
+}
+
+static void kick(struct vqsim_player *player, const struct vqsim_op *op)
+{
+	if (op->what % 2)
+		vqsim_link_kick(&player->guest.link, op->queue, (uint32_t)op->value);
+	else
+		vqsim_guest_kick(&player->guest, op->queue);
 }
 
 static void set_notify(struct vqsim_player *player, const struct vqsim_op *op)
@@ -182,13 +285,28 @@ static void apply_anywhere(struct vqsim_player *player, const struct vqsim_op *o
 		bring_up(player, op);
 		break;
 	case VQSIM_OP_RESET:
-		go_down(player);
+		player_go_down(player);
 		break;
 	case VQSIM_OP_HIDE:
 		hide(player, op->at % player->memory.count);
 		break;
 	case VQSIM_OP_EXPOSE:
 		expose(player, op->at % player->memory.count);
+		break;
+	case VQSIM_OP_REPLACE:
+		player_replace_map(player);
+		break;
+	case VQSIM_OP_DRIVER:
+		player_change_driver(player);
+		break;
+	case VQSIM_OP_CONFIG:
+		player_config_write(player, op);
+		break;
+	case VQSIM_OP_HOLD:
+	case VQSIM_OP_LET_GO:
+	case VQSIM_OP_RELEASE:
+	case VQSIM_OP_FAIL:
+		player_faults(player, op);
 		break;
 	default:
 		break;
@@ -221,6 +339,28 @@ static void apply_chain(struct vqsim_player *player, const struct vqsim_op *op)
 	player_chain_add(player, op);
 }
 
+/* The queue is set up; it may be reset. */
+static void apply_any_queue(struct vqsim_player *player, const struct vqsim_op *op)
+{
+	switch (op->code) {
+	case VQSIM_OP_KICK:
+		kick(player, op);
+		break;
+	case VQSIM_OP_RUN:
+		player_run(player, op->queue);
+		break;
+	case VQSIM_OP_QUEUE_RESET:
+		player_queue_reset(player, op->queue);
+		break;
+	case VQSIM_OP_QUEUE_ENABLE:
+		player_queue_enable(player, op->queue, op->size);
+		break;
+	default:
+		apply_anywhere(player, op);
+		break;
+	}
+}
+
 static void apply_queue(struct vqsim_player *player, const struct vqsim_op *op)
 {
 	switch (op->code) {
@@ -229,12 +369,6 @@ static void apply_queue(struct vqsim_player *player, const struct vqsim_op *op)
 		break;
 	case VQSIM_OP_PUBLISH:
 		player_publish(player, op->queue);
-		break;
-	case VQSIM_OP_KICK:
-		vqsim_guest_kick(&player->guest, op->queue);
-		break;
-	case VQSIM_OP_RUN:
-		player_run(player, op->queue);
 		break;
 	case VQSIM_OP_REAP:
 		player_reap(player, op->queue);
@@ -248,8 +382,11 @@ static void apply_queue(struct vqsim_player *player, const struct vqsim_op *op)
 	case VQSIM_OP_BREAK:
 		player_break(player, op);
 		break;
+	case VQSIM_OP_BREAKAGE:
+		player_breakage(player, op);
+		break;
 	default:
-		apply_anywhere(player, op);
+		apply_any_queue(player, op);
 		break;
 	}
 }
@@ -267,6 +404,8 @@ static void apply(struct vqsim_player *player, const struct vqsim_op *op)
 		ranged.queue = op->queue % player->guest.queue_count;
 	if (ranged.queue >= player->guest.queue_count)
 		apply_anywhere(player, &ranged);
+	else if (!player_live(player, ranged.queue))
+		apply_any_queue(player, &ranged);
 	else if (for_disk(op->code) && player->store)
 		apply_blk(player, &ranged);
 	else
@@ -314,28 +453,38 @@ static void check_memory(struct vqsim_player *player)
 }
 
 /* A device that is not broken serves everybody. A ring may be too small for a block request. */
+static void check_queue_serves(struct vqsim_player *player, uint16_t queue)
+{
+	if (!player_live(player, queue))
+		player_queue_enable(player, queue, GOOD_QUEUE_SIZE);
+	if (!player_live(player, queue) || player->guest.queues[queue].setup.size < 4)
+		return;
+	if (!good_request(player, queue))
+		vqsim_referee_violation(&player->referee, VQSIM_RULE_PROGRESS, queue,
+					"a good request did not come back");
+}
+
 static void check_still_serves(struct vqsim_player *player)
 {
+	player_calm(player);
 	for (unsigned i = 0; i < player->memory.count; i++)
 		expose(player, i);
 	if (player->guest.queue_count == 0)
 		return;
 	player_settle(player);
 	check_memory(player);
-	if (!player_clean(player) || vqsim_guest_needs_reset(&player->guest) ||
-	    player->guest.queues[0].setup.size < 4)
+	if (!player_clean(player) || vqsim_guest_needs_reset(&player->guest))
 		return;
 	for (uint16_t i = 0; i < player->guest.queue_count; i++)
-		if (!good_request(player, i))
-			vqsim_referee_violation(&player->referee, VQSIM_RULE_PROGRESS, i,
-						"a good request did not come back");
+		check_queue_serves(player, i);
 }
 
 static void check_serves_again(struct vqsim_player *player)
 {
 	struct vqsim_op up = {
 		.code = VQSIM_OP_UP,
-		.value = UINT64_MAX,
+		/* The format stays: memory of the referee for the other one would be made anew. */
+		.value = player->packed ? UINT64_MAX : ~VIRTIO_FEATURE(VIRTIO_F_RING_PACKED),
 		.size = GOOD_QUEUE_SIZE,
 		.count = 1,
 	};
@@ -343,7 +492,8 @@ static void check_serves_again(struct vqsim_player *player)
 	if (!bring_up(player, &up) || !good_request(player, 0))
 		vqsim_referee_violation(&player->referee, VQSIM_RULE_PROGRESS, 0,
 					"a good request after a reset did not come back");
-	go_down(player);
+	player_go_down(player);
+	player_check_map(player);
 }
 
 uint64_t vqsim_trace_run(struct vqsim_player *player, const struct vqsim_op *ops, unsigned count)
@@ -353,8 +503,10 @@ uint64_t vqsim_trace_run(struct vqsim_player *player, const struct vqsim_op *ops
 
 	/* Down already, but for the first run: nothing has been up yet. */
 	vqsim_memory_reset(&player->memory);
+	player_faults_reset(player);
 	if (player->store)
 		player_blk_start_run(player);
+	player->packed = false;
 	player->asked_for_reset = false;
 	for (unsigned i = 0; i < count; i++)
 		apply(player, &ops[i]);

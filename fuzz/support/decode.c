@@ -2,73 +2,9 @@
 #include "decode.h"
 
 #include <stdbool.h>
-#include <string.h>
 
-enum field_kind {
-	NO_FIELD,
-	QUEUE,
-	WHAT,
-	LAYOUT,
-	PLACE,
-	AT,
-	COUNT,
-	READABLE,
-	WRITABLE,
-	BYTES,     /* size of a chain */
-	DATA,      /* size of a block request */
-	RING_SIZE, /* a power of two */
-	FEATURES,
-	BYTES_VALUE,
-	SECTOR,
-	VALUE,
-	SMALL_VALUE,
-};
-
-#define FIELDS_MAX 9
-
-/* Not an operation but three: publish, run, reap. So most inputs complete what they ask for. */
-#define ROUND_TRIP VQSIM_OP_COUNT
-
-/* How one operation stands in an input. Forms of one code differ in their fields. */
-struct form {
-	enum vqsim_op_code code;
-	unsigned weight; /* how many values of the first byte choose it */
-	unsigned whats;  /* range of the field WHAT */
-	enum field_kind fields[FIELDS_MAX];
-};
-
-static const struct form up_form = {VQSIM_OP_UP, 0, 0, {FEATURES, RING_SIZE, COUNT}};
-
-static const struct form valid_forms[] = {
-	{VQSIM_OP_CHAIN,
-	 50,
-	 VQSIM_BLK_KIND_COUNT + 1,
-	 {QUEUE, WHAT, LAYOUT, PLACE, COUNT, READABLE, WRITABLE, BYTES, BYTES_VALUE}},
-	{VQSIM_OP_BLK,
-	 50,
-	 VQSIM_BLK_KIND_COUNT,
-	 {QUEUE, WHAT, LAYOUT, AT, COUNT, READABLE, WRITABLE, DATA, SECTOR}},
-	{ROUND_TRIP, 50, 0, {QUEUE}},
-	{VQSIM_OP_PUBLISH, 20, 0, {QUEUE}},
-	{VQSIM_OP_RUN, 20, 0, {QUEUE}},
-	{VQSIM_OP_REAP, 20, 0, {QUEUE}},
-	{VQSIM_OP_KICK, 5, 0, {QUEUE}},
-	{VQSIM_OP_NOTIFY, 8, 2, {QUEUE, WHAT}},
-	{VQSIM_OP_USED_EVENT, 7, 0, {QUEUE, SMALL_VALUE}},
-};
-
-static const struct form rare_forms[] = {
-	{VQSIM_OP_BREAK, 14, VQSIM_BREAK_COUNT, {QUEUE, WHAT, LAYOUT, AT, VALUE}},
-	{VQSIM_OP_RESET, 2, 0, {NO_FIELD}},
-	{VQSIM_OP_UP, 3, 0, {FEATURES, RING_SIZE, COUNT}},
-	{VQSIM_OP_HIDE, 2, 0, {AT}},
-	{VQSIM_OP_EXPOSE, 1, 0, {AT}},
-	{VQSIM_OP_CAPACITY, 2, 0, {SMALL_VALUE}},
-	{VQSIM_OP_WRITEBACK, 2, 0, {SMALL_VALUE}},
-};
-
-#define VALID_COUNT (sizeof(valid_forms) / sizeof(valid_forms[0]))
-#define RARE_COUNT  (sizeof(rare_forms) / sizeof(rare_forms[0]))
+#include "forms.h"
+#include "devices/transport.h"
 
 /* Ends of ranges, sizes of things, and where the regions of a player begin and end. */
 static const uint64_t constants[] = {
@@ -134,12 +70,26 @@ static const uint64_t constants[] = {
 
 #define CONSTANT_COUNT (sizeof(constants) / sizeof(constants[0]))
 
-/* The features of FEATURES, one a bit; the bring-up takes those that are offered. */
-static const unsigned feature_bits[8] = {
-	VIRTIO_RING_F_EVENT_IDX, VIRTIO_RING_F_INDIRECT_DESC, VIRTIO_BLK_F_FLUSH,
-	VIRTIO_BLK_F_CONFIG_WCE, VIRTIO_BLK_F_DISCARD,        VIRTIO_BLK_F_WRITE_ZEROES,
-	VIRTIO_BLK_F_MQ,         VIRTIO_BLK_F_SEG_MAX,
+/* Features, one a bit, the first eight in FEATURES; the bring-up takes those that are offered. */
+static const unsigned feature_bits[] = {
+	VIRTIO_RING_F_EVENT_IDX,
+	VIRTIO_RING_F_INDIRECT_DESC,
+	VIRTIO_BLK_F_FLUSH,
+	VIRTIO_BLK_F_CONFIG_WCE,
+	VIRTIO_BLK_F_DISCARD,
+	VIRTIO_BLK_F_WRITE_ZEROES,
+	VIRTIO_BLK_F_MQ,
+	VIRTIO_BLK_F_SEG_MAX,
+	VIRTIO_F_RING_PACKED,
+	VIRTIO_F_IN_ORDER,
+	VIRTIO_TRANSPORT_F_NOTIFICATION_DATA,
+	VIRTIO_TRANSPORT_F_RING_RESET,
+	VIRTIO_BLK_F_BLK_SIZE,
+	VIRTIO_BLK_F_TOPOLOGY,
 };
+
+#define FEATURES_FEW 8u
+#define FEATURES_ALL (sizeof(feature_bits) / sizeof(feature_bits[0]))
 
 /* Sizes that most block requests have. */
 static const uint32_t data_sizes[8] = {0, 512, 1024, 1536, 2048, 16, 32, 48};
@@ -149,6 +99,9 @@ static const uint32_t data_sizes[8] = {0, 512, 1024, 1536, 2048, 16, 32, 48};
 
 /* Counts of pieces: usual ones are below this, others stand as byte - 128. */
 #define PIECES_USUAL 6u
+
+/* Ring sizes: powers of two are below this, others stand as byte - 127. */
+#define RING_SIZES_USUAL 128u
 
 /* Sectors of the disk, and some behind it. */
 #define SECTORS_USUAL 72u
@@ -197,14 +150,22 @@ static uint64_t take_sector(struct input *in)
 	return byte < USUAL ? byte % SECTORS_USUAL : take_value(in);
 }
 
-static uint64_t take_features(struct input *in)
+static uint64_t take_features(struct input *in, unsigned count)
 {
-	uint64_t byte = take(in, 1), features = 0;
+	uint64_t bits = take(in, (count + 7) / 8), features = 0;
 
-	for (unsigned i = 0; i < 8; i++)
-		if (byte >> i & 1)
+	for (unsigned i = 0; i < count; i++)
+		if (bits >> i & 1)
 			features |= VIRTIO_FEATURE(feature_bits[i]);
 	return features;
+}
+
+static uint32_t take_ring_size(struct input *in)
+{
+	uint64_t byte = take(in, 1);
+
+	return (uint32_t)(byte < RING_SIZES_USUAL ? 1u << byte % 7
+						  : 1 + byte % VQSIM_PLAYER_QUEUE_SIZE);
 }
 
 static void take_field(struct input *in, const struct form *form, enum field_kind field,
@@ -246,8 +207,17 @@ static void take_field(struct input *in, const struct form *form, enum field_kin
 	case RING_SIZE:
 		op->size = 1u << take(in, 1) % 7;
 		break;
+	case ANY_RING_SIZE:
+		op->size = take_ring_size(in);
+		break;
 	case FEATURES:
-		op->value = take_features(in);
+		op->value = take_features(in, FEATURES_FEW);
+		break;
+	case ALL_FEATURES:
+		op->value = take_features(in, FEATURES_ALL);
+		break;
+	case PACKED_FEATURES:
+		op->value = take_features(in, FEATURES_ALL) | VIRTIO_FEATURE(VIRTIO_F_RING_PACKED);
 		break;
 	case BYTES_VALUE:
 		op->value = take_value(in) & 0xfffff;
@@ -261,6 +231,12 @@ static void take_field(struct input *in, const struct form *form, enum field_kin
 	case SMALL_VALUE:
 		op->value = take(in, 2);
 		break;
+	case TINY_VALUE:
+		op->value = take(in, 1);
+		break;
+	case TINY_SIZE:
+		op->size = (uint32_t)take(in, 1);
+		break;
 	}
 }
 
@@ -273,13 +249,14 @@ static struct vqsim_op take_op(struct input *in, const struct form *form)
 	return op;
 }
 
-static const struct form *form_of(uint8_t choice)
+static const struct form *form_of(const struct fuzz_dialect *dialect, uint8_t choice)
 {
-	const struct form *form = choice < FUZZ_RARE ? valid_forms : rare_forms;
-	unsigned left = choice < FUZZ_RARE ? choice : choice - FUZZ_RARE;
+	const struct form *form = dialect->forms;
 
-	for (; left >= form->weight; form++)
-		left -= form->weight;
+	while (choice >= form->weight && form + 1 < dialect->forms + dialect->count) {
+		choice = (uint8_t)(choice - form->weight);
+		form++;
+	}
 	return form;
 }
 
@@ -287,14 +264,15 @@ static const enum vqsim_op_code round_trip[] = {VQSIM_OP_PUBLISH, VQSIM_OP_RUN, 
 
 #define ROUND_TRIP_OPS (sizeof(round_trip) / sizeof(round_trip[0]))
 
-unsigned fuzz_decode(const uint8_t *data, size_t size, struct vqsim_op *ops)
+unsigned fuzz_decode(const struct fuzz_dialect *dialect, const uint8_t *data, size_t size,
+		     struct vqsim_op *ops)
 {
 	struct input in = {data, size};
 	unsigned count = 0;
 
-	ops[count++] = take_op(&in, &up_form);
+	ops[count++] = take_op(&in, &dialect->up);
 	while (in.size > 0 && count + ROUND_TRIP_OPS <= FUZZ_OPS_MAX) {
-		struct vqsim_op op = take_op(&in, form_of((uint8_t)take(&in, 1)));
+		struct vqsim_op op = take_op(&in, form_of(dialect, (uint8_t)take(&in, 1)));
 
 		if (op.code != ROUND_TRIP) {
 			ops[count++] = op;
@@ -369,14 +347,21 @@ static void put_sector(struct output *out, uint64_t sector)
 		put_value(out, sector);
 }
 
-static void put_features(struct output *out, uint64_t features)
+static void put_features(struct output *out, uint64_t features, unsigned count)
 {
-	uint64_t byte = 0;
+	uint64_t bits = 0;
 
-	for (unsigned i = 0; i < 8; i++)
+	for (unsigned i = 0; i < count; i++)
 		if (features & VIRTIO_FEATURE(feature_bits[i]))
-			byte |= 1u << i;
-	put(out, byte, 1);
+			bits |= 1u << i;
+	put(out, bits, (count + 7) / 8);
+}
+
+static void put_ring_size(struct output *out, uint32_t size)
+{
+	bool usual = (size & (size - 1)) == 0;
+
+	put(out, usual ? log2_of(size) : RING_SIZES_USUAL - 1 + size, 1);
 }
 
 static void put_field(struct output *out, enum field_kind field, const struct vqsim_op *op)
@@ -417,8 +402,15 @@ static void put_field(struct output *out, enum field_kind field, const struct vq
 	case RING_SIZE:
 		put(out, log2_of(op->size), 1);
 		break;
+	case ANY_RING_SIZE:
+		put_ring_size(out, op->size);
+		break;
 	case FEATURES:
-		put_features(out, op->value);
+		put_features(out, op->value, FEATURES_FEW);
+		break;
+	case ALL_FEATURES:
+	case PACKED_FEATURES:
+		put_features(out, op->value, FEATURES_ALL);
 		break;
 	case SECTOR:
 		put_sector(out, op->value);
@@ -430,25 +422,26 @@ static void put_field(struct output *out, enum field_kind field, const struct vq
 	case SMALL_VALUE:
 		put(out, op->value, 2);
 		break;
+	case TINY_VALUE:
+		put(out, op->value, 1);
+		break;
+	case TINY_SIZE:
+		put(out, op->size, 1);
+		break;
 	}
 }
 
-/* The first byte that chooses the form of a code. Every code has one. */
-static uint8_t choice_of(enum vqsim_op_code code, const struct form **form)
+/* The first byte that chooses the form of a code. NULL: the dialect has none. */
+static const struct form *form_for(const struct fuzz_dialect *dialect, enum vqsim_op_code code,
+				   uint8_t *choice)
 {
-	unsigned choice = 0;
-
-	for (unsigned i = 0; i < VALID_COUNT; choice += valid_forms[i++].weight)
-		if (valid_forms[i].code == code) {
-			*form = &valid_forms[i];
-			return (uint8_t)choice;
-		}
-	for (unsigned i = 0; i < RARE_COUNT; choice += rare_forms[i++].weight)
-		if (rare_forms[i].code == code) {
-			*form = &rare_forms[i];
-			return (uint8_t)choice;
-		}
-	return 0;
+	*choice = 0;
+	for (unsigned i = 0; i < dialect->count; i++) {
+		if (dialect->forms[i].code == code)
+			return &dialect->forms[i];
+		*choice = (uint8_t)(*choice + dialect->forms[i].weight);
+	}
+	return NULL;
 }
 
 static bool same(const struct vqsim_op *a, const struct vqsim_op *b)
@@ -473,16 +466,26 @@ static void put_op(struct output *out, const struct form *form, const struct vqs
 	out->failed |= !same(&back, op);
 }
 
-size_t fuzz_encode(const struct vqsim_op *ops, unsigned count, uint8_t *data, size_t room)
+static void put_choice(struct output *out, const struct fuzz_dialect *dialect,
+		       const struct vqsim_op *op)
+{
+	uint8_t choice;
+	const struct form *form = form_for(dialect, op->code, &choice);
+
+	if (form) {
+		put(out, choice, 1);
+		put_op(out, form, op);
+	}
+	out->failed |= !form;
+}
+
+size_t fuzz_encode(const struct fuzz_dialect *dialect, const struct vqsim_op *ops, unsigned count,
+		   uint8_t *data, size_t room)
 {
 	struct output out = {.data = data, .room = room};
 
-	for (unsigned i = 0; i < count; i++) {
-		const struct form *form = &up_form;
-
-		if (i > 0)
-			put(&out, choice_of(ops[i].code, &form), 1);
-		put_op(&out, form, &ops[i]);
-	}
+	put_op(&out, &dialect->up, &ops[0]);
+	for (unsigned i = 1; i < count; i++)
+		put_choice(&out, dialect, &ops[i]);
 	return out.failed ? 0 : out.size;
 }

@@ -38,10 +38,11 @@ static void give_up(const struct vqsim_op *ops, unsigned count)
 	abort();
 }
 
-void fuzz_round(struct vqsim_player *player, const uint8_t *data, size_t size)
+void fuzz_round(struct vqsim_player *player, const struct fuzz_dialect *dialect,
+		const uint8_t *data, size_t size)
 {
 	struct vqsim_op ops[FUZZ_OPS_MAX];
-	unsigned count = fuzz_decode(data, size, ops);
+	unsigned count = fuzz_decode(dialect, data, size, ops);
 	struct vqsim_player_counts before = player->counts;
 
 	if (fuzz_verbose)

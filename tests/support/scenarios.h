@@ -23,9 +23,22 @@ struct scenario {
 extern const struct scenario ring_scenarios[];
 extern const unsigned ring_scenario_count;
 
+/* On the null device, with packed rings. */
+extern const struct scenario packed_scenarios[];
+extern const unsigned packed_scenario_count;
+
 /* On a block device with a ram store of SCENARIO_DISK_SIZE. */
 extern const struct scenario blk_scenarios[];
 extern const unsigned blk_scenario_count;
+
+/*
+ * What changes under requests: on the null device, and on a block device with a store of
+ * SCENARIO_DISK_SIZE that can be told to hold and to fail operations. No name is in both.
+ */
+extern const struct scenario session_scenarios[];
+extern const unsigned session_scenario_count;
+extern const struct scenario session_blk_scenarios[];
+extern const unsigned session_blk_scenario_count;
 
 #define SCENARIO_DISK_SIZE 32768u
 
