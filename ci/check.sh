@@ -3,9 +3,10 @@
 # Run every test that `make check` has built, replay the corpora, follow the tutorial, and count.
 #
 #   V   what to run: variants, "memcheck" (the tests of ci/valgrind.list), "style"
-#   T   only tests with this in their name
+#   T   only tests with one of these words in their name; a word that no test has is an error
 #   TIMEOUT   seconds for one binary (300)
-#   LOGS      where the logs go (build/check)
+#   LOGS      where the logs go (build/check, or build/check.PID while another run has that)
+#   VQSIM_VIOLATIONS   where violations are drawn (LOGS/violations.VARIANT)
 #
 # A job is one binary of one variant. Jobs run in parallel; each leaves LOGS/VARIANT.NAME.log and,
 # beside it, .count with "PASSED FAILED SKIPPED". A test binary reports in TAP. The last line is
@@ -14,6 +15,8 @@ set -eu
 
 logs=${LOGS:-build/check}
 limit=${TIMEOUT:-300}
+# shellcheck disable=SC2086
+T=$(echo ${T:-}) # a T of spaces asks for nothing in particular
 
 # shellcheck source=ci/sanitizers.sh
 . ci/sanitizers.sh
@@ -112,6 +115,12 @@ run_job() {
 	count=$logs/$variant.$name.count
 	export VQSIM="build/$variant/vqsim"
 	export CMOCKA_MESSAGE_OUTPUT=TAP
+	# Where violations are drawn, but for those of devices that are wrong on purpose.
+	case $name in
+	suite_proof_test | ledger) VQSIM_VIOLATIONS= ;;
+	*) : "${VQSIM_VIOLATIONS=$(cd "$logs" && pwd)/violations.$variant}" ;;
+	esac
+	export VQSIM_VIOLATIONS
 	case $variant.$name in
 	style.*)
 		run_plain sh ci/style.sh
@@ -155,13 +164,44 @@ listed() {
 	sed 's/#.*//; s/[[:space:]]*$//; /^$/d' ci/valgrind.list
 }
 
+# wanted NAME: it has one of the words of T in it.
+wanted() {
+	[ -n "${T:-}" ] || return 0
+	for word in $T; do
+		case $1 in
+		*"$word"*) return 0 ;;
+		esac
+	done
+	return 1
+}
+
+# Say which words of T no job has, and fail if there are any.
+known_words() {
+	unknown=0
+	for word in ${T:-}; do
+		cut -d ' ' -f 2 "$logs/jobs" | grep -qF -e "$word" && continue
+		echo "check: no test of V='${V:-}' has '$word' in its name" >&2
+		unknown=1
+	done
+	return "$unknown"
+}
+
+# Two runs in one tree at once must not count each other's jobs. The jobs inherit the lock, so
+# that it lasts as long as one of them.
+choose_logs() {
+	[ -z "${LOGS:-}" ] || return 0
+	mkdir -p build
+	exec 9>build/check.lock
+	flock -n 9 || logs=build/check.$$
+}
+
 # Print the jobs, one a line. The longest first, so that they do not run alone at the end.
 jobs_of() {
 	case $1 in
 	style) echo style style ;;
 	memcheck) listed | sed "s/^/$1 /" ;;
 	*)
-		sources tests '*_test.c' | sed "s/^/$1 /"
+		sources tests '*_test.c' | sed "s/^/$1 /" | grep -vxFf ci/once.list
 		sources fuzz 'target_*.c' | sed "s/^target_/$1 replay_/"
 		# A reader builds it with no sanitizer, so that is what is tested.
 		case $1 in
@@ -180,9 +220,7 @@ all_jobs() {
 		*" $v "*) jobs_of "$v" ;;
 		esac
 	done | while read -r v name; do
-		case $name in
-		*"${T:-}"*) echo "$v $name" ;;
-		esac
+		! wanted "$name" || echo "$v $name"
 	done
 }
 
@@ -227,10 +265,13 @@ for v in ${V:-}; do
 	esac
 done
 
+choose_logs
+export LOGS="$logs"
 mkdir -p "$logs"
+rm -rf "$logs"/violations.*
 rm -f "$logs"/*.log "$logs"/*.count "$logs"/*.brief
 all_jobs >"$logs/jobs"
-[ -s "$logs/jobs" ] || echo "check: no test has '${T:-}' in its name"
+known_words || exit 2
 # A job fails in its count, not in its status; xargs says so if one could not run at all.
 xargs -r -P "$(nproc)" -n 2 sh "$0" --job <"$logs/jobs" || echo "check: not every job ran"
 show_failures

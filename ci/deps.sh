@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Make sure that the tools of the named groups are there.
 #
-#   ci/deps.sh GROUP...     build run tests clang memcheck style check coverage fuzz perf
+#   ci/deps.sh GROUP...     build run tests mount clang memcheck style check coverage fuzz perf
 #
 # A tool counts as present when it works, wherever it came from; only what is missing is asked of
 # apt. Exit 0: all is there. Exit 2: it is not, and one line says what is needed. INSTALL=no
@@ -93,6 +93,15 @@ group() {
 		need libcmocka-dev has_cmocka
 		need e2fsprogs e2fsprogs
 		need coreutils have timeout
+		;;
+	mount)
+		need git have git
+		need tar have tar
+		need sqlite3 have sqlite3
+		need fio have fio
+		need stress-ng have stress-ng
+		need attr have setfattr
+		need acl have setfacl
 		;;
 	clang)
 		need clang have "${clang%% *}"

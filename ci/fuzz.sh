@@ -6,6 +6,7 @@
 #   fuzz/NAME.dict            its dictionary, if there is one
 #   build/fuzz/corpus/NAME    what earlier runs have found worth keeping; this run goes on from it
 #   build/fuzz/crash-NAME-*   findings: inputs that break a rule, crash, hang or leak
+#   build/fuzz/violations     the ring around a broken rule, as a picture
 #   build/fuzz/NAME.log       everything that libFuzzer printed
 #
 # Exit status 1 if there was a finding; the command that reproduces it is printed.
@@ -24,6 +25,9 @@ pulse=10
 
 # shellcheck source=ci/sanitizers.sh
 . ci/sanitizers.sh
+
+# Where the ring around a violation is drawn.
+export VQSIM_VIOLATIONS="${VQSIM_VIOLATIONS-$out/violations}"
 
 # progress NAME PID: a line now and then until PID is gone.
 progress() {

@@ -5,13 +5,18 @@
 #
 #   sh ci/ledger.sh PROGRAM    PROGRAM prints what is known of the cases (tests/ledger.c)
 #
-# A clause is covered by a case that names it, passes against our devices and is proven: it
-# catches a device that is wrong on purpose. A clause of split or of packed rings is covered by
-# a case that ran on such rings. A bug is covered by a case too, or by a test with its id in a
-# comment. What cannot be met here is listed with its reason in ci/ledger.reasons.
+# A clause is covered by a case that names it, passes against our devices and is proven for it: it
+# blames that very clause for a device that is wrong on purpose. What the standard permits (MAY) is
+# proven, too, by a case that lets a device pass which makes use of it and catches another one.
+# A clause of split or of packed rings is covered by a case that ran on such rings.
+#
+# A bug is covered by a case that is proven for one of its clauses, or by a test with its id in a
+# comment. A test whose comment says "like ID" does what comes nearest to a bug of a device of
+# another type: that is printed as an analogy and not counted as covered. What cannot be met here
+# is listed with its reason in ci/ledger.reasons.
 #
 # The last line is "clauses: N of M", where M counts the clauses of rings, life cycle,
-# notifications, config and blk that need no optional feature. The exit status is 1 if N is below
+# notifications, config, blk and fs that need no optional feature. The exit status is 1 if N is below
 # ci/ledger.floor, or if a case names an id that does not exist.
 set -eu
 export LC_ALL=C
@@ -21,15 +26,16 @@ trap 'rm -rf "$tmp"' EXIT
 trap 'exit 2' HUP INT TERM
 
 "$1" >"$tmp/cases"
-# "id file" for each id of a bug in a comment of a test.
+# "id file", or "id file like", for each id of a bug in a comment of a test.
 grep -noE '(/\*|^[[:space:]]*\*).*[A-Z0-9]+-[0-9]+.*' tests/*.c tests/support/*.c fuzz/*.c |
 	sed 's|^[^:]*/\([^/:]*\)\.c:[0-9]*:|\1 |' |
 	awk '{
 		rest = $0
 		sub(/^[^ ]* /, "", rest)
-		while (match(rest, /[A-Z][A-Z0-9]*-[0-9]+/)) {
-			print substr(rest, RSTART, RLENGTH), $1
+		while (match(rest, /([Ll]ike )?[A-Z][A-Z0-9]*-[0-9]+/)) {
+			id = substr(rest, RSTART, RLENGTH)
 			rest = substr(rest, RSTART + RLENGTH)
+			print (sub(/^[Ll]ike /, "", id) ? id " " $1 " like" : id " " $1)
 		}
 	}' | sort -u >"$tmp/comments"
 
@@ -66,11 +72,17 @@ function append(list, id, word) {
 function say(id, state, words) {
 	printf "%-14s  %-14s  %s\n", id, state, words
 }
-# What the cases that name an id come to.
-function from_cases(id) {
+# Whether a list with spaces between holds an id.
+function holds(list, id) {
+	return index(" " list " ", " " id " ") > 0
+}
+# What the cases that name an id of this level come to.
+function from_cases(id, level) {
 	if (id in covered)
 		return "covered"
-	if (id in unproven)
+	if (id in permitted && level == "MAY")
+		return "permitted"
+	if (id in unproven || id in permitted)
 		return "gap"
 	return id in idle ? "not applicable" : "gap"
 }
@@ -78,7 +90,8 @@ function from_cases(id) {
 function elsewhere(id, formats) {
 	return (id ~ /^SPLIT-/ && formats !~ /split/) || (id ~ /^PACKED-/ && formats !~ /packed/)
 }
-function note_case(list, name, result, proof, reason, formats,    ids, n, i) {
+# caught, allowed: ids of which the case is proven. For a bug any of them will do.
+function note_case(list, name, result, caught, allowed, reason, formats, bugs,    ids, n, i) {
 	n = split(list, ids, " ")
 	for (i = 1; i <= n; i++) {
 		named[ids[i]] = named[ids[i]] " " name
@@ -86,19 +99,27 @@ function note_case(list, name, result, proof, reason, formats,    ids, n, i) {
 			idle[ids[i]] = result ": " reason
 		else if (elsewhere(ids[i], formats))
 			unproven[ids[i]] = name " ran on no such ring"
-		else if (result == "passed" && proof == "proven")
+		else if (result != "passed")
+			unproven[ids[i]] = name " " result
+		else if (bugs ? caught != "" : holds(caught, ids[i]))
 			append(covered, ids[i], name)
+		else if (!bugs && holds(allowed, ids[i]))
+			append(permitted, ids[i], name)
 		else
-			unproven[ids[i]] = name " " (result == "passed" ? "has no wrong subject that it catches" : result)
+			unproven[ids[i]] = name " catches no wrong subject for it"
 	}
 }
 FILENAME == cases {
 	split($0, f, "\t")
-	note_case(f[2] " " f[3], f[1], f[5], f[4], f[6], f[7])
+	note_case(f[2], f[1], f[6], f[4], f[5], f[7], f[8], 0)
+	note_case(f[3], f[1], f[6], f[4], f[5], f[7], f[8], 1)
 	next
 }
 FILENAME == comments {
-	append(commented, $1, $2)
+	if ($3 == "like")
+		append(alike, $1, $2)
+	else
+		append(commented, $1, $2)
 	next
 }
 FILENAME == reasons {
@@ -116,18 +137,19 @@ FILENAME == clauses {
 	if (f[7] != "yes")
 		next
 	split(f[1], part, "-")
-	counts = f[8] == "" && part[1] != "FS" && part[1] != "LEG"
+	counts = f[8] == "" && part[1] != "LEG"
 	total += counts
-	state = from_cases(f[1])
-	if (state == "covered") {
-		say(f[1], state, covered[f[1]])
+	state = from_cases(f[1], f[4])
+	if (state == "covered" || state == "permitted") {
+		say(f[1], "covered", state == "covered" ? covered[f[1]] : permitted[f[1]])
 		done += counts
 	} else if (!counts && !(f[1] in named)) {
-		say(f[1], "not applicable", f[8] == "" ? "no file-system device" : f[8] " is not offered")
+		say(f[1], "not applicable", f[8] == "" ? "no legacy interface" : f[8] " is not offered")
 	} else if (state == "not applicable") {
 		say(f[1], state, idle[f[1]])
 	} else {
-		say(f[1], "gap", f[1] in unproven ? unproven[f[1]] : f[6])
+		say(f[1], "gap", f[1] in unproven ? unproven[f[1]] : f[1] in permitted ? \
+			permitted[f[1]] " proves a permission, and this is none" : f[6])
 	}
 	next
 }
@@ -140,6 +162,9 @@ FILENAME == bugs {
 	if (f[1] in commented) {
 		say(f[1], "covered", commented[f[1]])
 		covered_bugs++
+	} else if (f[1] in alike) {
+		say(f[1], "analogy", (f[1] in reason ? reason[f[1]] "; " : "") "like it: " alike[f[1]])
+		alike_bugs++
 	} else if (f[1] in reason || f[3] in reason) {
 		say(f[1], "not applicable", f[1] in reason ? reason[f[1]] : reason[f[3]])
 		idle_bugs++
@@ -154,8 +179,8 @@ END {
 			print "ledger: no clause or bug has the id " id " (case" named[id] ")"
 			bad = 1
 		}
-	printf "bugs: %d covered, %d not applicable, %d gaps\n", covered_bugs, idle_bugs,
-		all_bugs - covered_bugs - idle_bugs
+	printf "bugs: %d covered, %d by analogy, %d not applicable, %d gaps\n", covered_bugs,
+		alike_bugs, idle_bugs, all_bugs - covered_bugs - alike_bugs - idle_bugs
 	if (done < floor) {
 		printf "ledger: below ci/ledger.floor, which is %d\n", floor
 		bad = 1

@@ -31,6 +31,9 @@
  * puts into a ring is never an error of a call: the device answers it in the
  * ring or asks for a reset with needs_reset.
  *
+ * Left out: suspend (VIRTIO_F_SUSPEND of virtio 1.4), which needs a call for the whole device
+ * beside queue_stop, and a state `suspending` in the transport like its `resetting`.
+ *
  * Tables grow at their end. A member that is zero is absent; "may be NULL"
  * says for which members that is allowed and what the caller does then.
  */

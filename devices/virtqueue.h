@@ -93,8 +93,8 @@ struct virtqueue_chain {
 	uint32_t writable_count;
 	uint64_t readable_size; /* bytes */
 	uint64_t writable_size;
-	uint16_t
-		slot; /* 0..queue size - 1, unique among the chains in flight: index your state by it */
+	/* 0..queue size - 1, unique among the chains in flight: index your state by it. */
+	uint16_t slot;
 	uint16_t head; /* the buffer's name in the used ring: split head, packed buffer id */
 
 	/* Private to the virtqueue. */
@@ -134,11 +134,10 @@ void virtqueue_destroy(struct virtqueue *vq);
 
 /*
  * Make the queue live, with the ring format that features tell.
- * Returns 0; -EFAULT: the ring is not in guest memory, or available or used
- * ring not in one piece; -EINVAL:
- * size, alignment or the state to resume from are impossible (with IN_ORDER that is also one
- * with chains that were taken and not used: any later entry would stand for them); -ENOMEM.
- * The queue is idle after an error.
+ * Returns 0; -EFAULT: the ring is not in guest memory, or available or used ring not in one
+ * piece; -EINVAL: size, alignment or the state to resume from are impossible (with IN_ORDER that
+ * is also one with chains that were taken and not used: any later entry would stand for them);
+ * -ENOMEM. The queue is idle after an error.
  */
 int virtqueue_start(struct virtqueue *vq, const struct virtio_queue_setup *setup,
 		    uint64_t features);

@@ -8,6 +8,8 @@
  * -v prints the operations of each input. --bench runs all inputs again and again in one
  * process, for SECONDS (5), and prints how many it ran in a second.
  *
+ * A broken rule is drawn in the folder that VQSIM_VIOLATIONS names, or vqsim-violations.
+ *
  * Exit status: 0; 1: no input completed a request, or a rule was broken; 2: bad arguments.
  * A broken rule ends the process in the target.
  */
@@ -228,6 +230,7 @@ int main(int argc, char **argv)
 	}
 	if (inputs.count == 0)
 		usage("no inputs: [-v] [--bench [SECONDS]] FILE|DIRECTORY...");
+	setenv("VQSIM_VIOLATIONS", "vqsim-violations", 0);
 	LLVMFuzzerInitialize(&argc, &argv);
 	run(&inputs);
 	status = report(&inputs);

@@ -14,10 +14,12 @@
 #include <sys/stat.h>
 
 #include "support/decode.h"
+#include "support/fs_seeds.h"
 #include "tests/support/scenarios.h"
 
 #define SEED_SIZE_MAX 4096u
 #define PATH_SIZE     512u
+#define CANNOT_SAY    "an operation has a field that no input can say"
 
 static __attribute__((noreturn)) void give_up(const char *what, const char *why)
 {
@@ -56,23 +58,28 @@ static const struct corpus corpora[] = {
 	{"session", &fuzz_session, 1, session_blk_scenarios, &session_blk_scenario_count},
 };
 
+static void write_file(const char *directory, const char *name, const uint8_t *data, size_t size)
+{
+	char path[PATH_SIZE];
+	FILE *file;
+
+	join(path, directory, name);
+	file = fopen(path, "wb");
+	if (!file || fwrite(data, 1, size, file) != size || fclose(file) != 0)
+		give_up(path, strerror(errno));
+}
+
 static void write_seed(const struct corpus *corpus, const char *directory,
 		       const struct scenario *scenario)
 {
 	uint8_t data[SEED_SIZE_MAX] = {(uint8_t)corpus->prefix};
 	size_t start = corpus->prefix >= 0;
-	char path[PATH_SIZE];
 	size_t size = fuzz_encode(corpus->dialect, scenario->ops, scenario->count, data + start,
 				  sizeof(data) - start);
-	FILE *file;
 
 	if (size == 0)
-		give_up(scenario->name, "an operation has a field that no input can say");
-	size += start;
-	join(path, directory, scenario->name);
-	file = fopen(path, "wb");
-	if (!file || fwrite(data, 1, size, file) != size || fclose(file) != 0)
-		give_up(path, strerror(errno));
+		give_up(scenario->name, CANNOT_SAY);
+	write_file(directory, scenario->name, data, start + size);
 }
 
 static void write_seeds(const char *root, const struct corpus *corpus)
@@ -86,6 +93,34 @@ static void write_seeds(const char *root, const struct corpus *corpus)
 	printf("seeds: %u in %s\n", *corpus->count, directory);
 }
 
+/* Each on every kind of tree: the first byte chooses it. */
+static const char *const fs_trees[] = {"ram", "dir", NULL, "dir_poor", NULL, "dir_reopen"};
+
+static void write_fs_seed(const char *directory, uint8_t tree, const struct fuzz_fs_seed *seed)
+{
+	uint8_t data[SEED_SIZE_MAX] = {tree};
+	size_t size = fuzz_fs_encode(seed->ops, seed->count, data + 1, sizeof(data) - 1);
+	char name[PATH_SIZE];
+
+	if (size == 0)
+		give_up(seed->name, CANNOT_SAY);
+	snprintf(name, sizeof(name), "%s_%s", fs_trees[tree], seed->name);
+	write_file(directory, name, data, 1 + size);
+}
+
+static void write_fs_seeds(const char *root)
+{
+	char directory[PATH_SIZE];
+	unsigned count = 0;
+
+	join(directory, root, "fs");
+	make_directory(directory);
+	for (uint8_t tree = 0; tree < sizeof(fs_trees) / sizeof(fs_trees[0]); tree++)
+		for (unsigned i = 0; fs_trees[tree] && i < fuzz_fs_seed_count; i++, count++)
+			write_fs_seed(directory, tree, &fuzz_fs_seeds[i]);
+	printf("seeds: %u in %s\n", count, directory);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc != 2)
@@ -93,5 +128,6 @@ int main(int argc, char **argv)
 	make_directory(argv[1]);
 	for (unsigned i = 0; i < sizeof(corpora) / sizeof(corpora[0]); i++)
 		write_seeds(argv[1], &corpora[i]);
+	write_fs_seeds(argv[1]);
 	return 0;
 }

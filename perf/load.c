@@ -43,8 +43,7 @@ static void init_buffers(struct perf_load *load)
 		init_buffer(load, i, data + i * PERF_DATA_SIZE);
 }
 
-/* Show the device the driver's mapping instead of its own. */
-static int one_mapping(struct vqsim_memory *memory)
+int perf_one_mapping(struct vqsim_memory *memory)
 {
 	const struct vqsim_mapping *mapping = &memory->mappings[0];
 	const struct guest_region region = {
@@ -74,7 +73,7 @@ void perf_load_init(struct perf_load *load, const struct perf_subject *subject, 
 	if (subject->create(&load->device, &load->store) != 0)
 		die(load, "cannot make the device");
 	if (vqsim_memory_init(&load->memory, &region, 1) != 0 ||
-	    (!refereed && one_mapping(&load->memory) != 0) ||
+	    (!refereed && perf_one_mapping(&load->memory) != 0) ||
 	    (refereed && vqsim_referee_init(&load->referee, &load->memory) != 0) ||
 	    vqsim_guest_init(&load->guest, &load->memory, load->device,
 			     refereed ? &load->referee : NULL) != 0)
@@ -100,9 +99,10 @@ void perf_load_finish(struct perf_load *load)
 	vqsim_memory_finish(&load->memory);
 }
 
-__attribute__((noinline)) enum virtio_progress perf_device_progress(struct virtio_device *device)
+__attribute__((noinline)) enum virtio_progress perf_device_progress(struct virtio_device *device,
+								    uint16_t queue)
 {
-	return device->ops->progress(device, 0, BUDGET);
+	return device->ops->progress(device, queue, BUDGET);
 }
 
 /* Fill in a header as a block driver does. */
@@ -142,7 +142,7 @@ static void run_bare(struct perf_load *load, unsigned first, unsigned end)
 			die(load, "the ring is full");
 	}
 	vqsim_driver_publish(driver);
-	perf_device_progress(load->device);
+	perf_device_progress(load->device, 0);
 	for (unsigned i = first; i != end; i++)
 		check(load, buffer_at(load, i), vqsim_driver_reap(driver, &used), &used);
 }

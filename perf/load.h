@@ -61,6 +61,9 @@ void perf_load_run(struct perf_load *load, unsigned batch, unsigned requests);
  * One call of the device, and nothing else: instructions are counted inside of
  * this function, which callgrind finds by its name.
  */
-enum virtio_progress perf_device_progress(struct virtio_device *device);
+enum virtio_progress perf_device_progress(struct virtio_device *device, uint16_t queue);
+
+/* Show the device the driver's mapping of a memory of one region instead of its own. Returns 0 or -errno. */
+int perf_one_mapping(struct vqsim_memory *memory);
 
 #endif

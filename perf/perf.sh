@@ -12,19 +12,29 @@ set -eu
 export LC_ALL=C
 
 perf=build/gcc/perf/perf
+perf_fs=build/gcc/perf/perf_fs
 out=build/perf
 budget=perf/budget
 processes=7
 gcc=${GCC:-gcc}
 gated="null-b1 null-b32 null-packed-b1 null-packed-b32 null-in-order-b1 null-in-order-b32
-	null-packed-in-order-b32 null-4k-b32 blk-4k-b1 blk-4k-b32"
+	null-packed-in-order-b32 null-4k-b32 blk-4k-b1 blk-4k-b32
+	fs-getattr-b1 fs-getattr-b32"
 
 mkdir -p "$out"
+
+# program NAME: the one that has this benchmark.
+program() {
+	case $1 in
+	fs-*) echo "$perf_fs" ;;
+	*) echo "$perf" ;;
+	esac
+}
 
 # collected NAME REQUESTS: device instructions of a whole run.
 collected() {
 	valgrind --tool=callgrind --collect-atstart=no --toggle-collect=perf_device_progress \
-		--callgrind-out-file="$out/callgrind.$1" "$perf" run "$1" "$2" \
+		--callgrind-out-file="$out/callgrind.$1" "$(program "$1")" run "$1" "$2" \
 		>"$out/callgrind.log" 2>&1 || { cat "$out/callgrind.log" >&2; return 1; }
 	# The file has the cost of a call behind each "calls=" line, which the callee has too.
 	awk '
@@ -32,7 +42,7 @@ collected() {
 			id = $1
 			sub(/^c?ob=/, "", id)
 			if (NF > 1) object[id] = $2
-			if (/^ob=/) ours = object[id] ~ /\/perf$/
+			if (/^ob=/) ours = object[id] ~ /\/perf(_fs)?$/
 		}
 		/^calls=/ { called = 1; next }
 		/^[-+*0-9]/ {
@@ -119,7 +129,7 @@ table() {
 	' "$out/instructions" "$out/ns" "$out/ns"
 }
 
-# bar NAME VALUE LIMIT
+# bar NAME VALUE LIMIT: the value is at most the limit
 bar() {
 	echo "$1 $2 $3" | awk '{
 		ok = $2 <= $3
@@ -138,6 +148,10 @@ bars() {
 			large = count["null-packed-b32"] / count["null-b32"]
 			printf "%.2f", (small > large ? small : large)
 		}' "$out/instructions")" 1.3
+	bar fs-getattr-b32-ns "$(value fs-getattr-b32 "$out/ns")" 150
+	# 0.9 of the speed.
+	bar fs-read-100MB-time-ratio "$(value fs-read-100MB "$out/jobs")" 1.11
+	bar fs-10000-files-time-ratio "$(value fs-10000-files "$out/jobs")" 1.3
 	bar first-use-ms "$(awk '$2 > max { max = $2 } END { print max }' "$out/first-use")" 10
 	bar allocations-per-request \
 		"$(awk '{ calls += $2; requests += $3 } END { print calls / requests }' "$out/allocations")" 0
@@ -157,6 +171,7 @@ nanoseconds() {
 	i=0
 	while [ $((i += 1)) -le "$processes" ]; do
 		"$perf" ns
+		"$perf_fs" ns
 	done | sort -k 1,1 -k 3,3n | awk '
 		$1 != name { if (name) show(); name = $1; count = 0; low = $2 }
 		{ median[++count] = $3; null_case = $4; if ($2 < low) low = $2 }
@@ -164,7 +179,7 @@ nanoseconds() {
 		function show() { print name, low, median[int((count + 1) / 2)], null_case }
 	' >"$out/ns.sorted"
 	# In the order in which the program lists them.
-	"$perf" ns | awk '
+	{ "$perf" ns && "$perf_fs" ns; } | awk '
 		FNR == NR { line[$1] = $0; next }
 		{ print line[$1] }' "$out/ns.sorted" - >"$out/ns"
 }
@@ -176,7 +191,10 @@ all() {
 	for figure in allocations first-use machine; do
 		"$perf" "$figure" >"$out/$figure"
 	done
+	"$perf_fs" allocations >>"$out/allocations"
+	"$perf_fs" jobs >"$out/jobs"
 	table
+	awk '{ printf "%-24s %8.1f ms, %.1f ms with system calls\n", $1, $3, $4 }' "$out/jobs"
 	echo "machine: memcpy of 4 KiB $(value memcpy-4k "$out/machine") ns"
 	plot
 	bars

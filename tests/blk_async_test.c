@@ -268,8 +268,8 @@ static void head_in_flight_comes_again(void **state)
 }
 
 /*
- * Memory that goes away: MEM-13: CVE-2021-3748, LIFE-08: QEMU 520d8b40e8, what is in flight keeps
- * what it was mapped to.
+ * Memory that goes away: LIFE-08: QEMU 520d8b40e8, and like MEM-13: CVE-2021-3748 of a net device,
+ * what is in flight keeps what it was mapped to.
  */
 
 #define GONE_GPA  (UINT64_C(1) << 36)

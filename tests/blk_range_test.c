@@ -167,8 +167,8 @@ static void segments_may_be_cut_anywhere(void **state)
 
 /* What is refused */
 
-/* BLK-17: crosvm 83237647d; LEN-02: CVE-2023-3180 and LEN-04: CVE-2020-14374, -14376, -14377, a
- * length that does not fit what the parts say. */
+/* BLK-17: crosvm 83237647d; like LEN-02: CVE-2023-3180 and like LEN-04: CVE-2020-14374, -14376,
+ * -14377, which are of crypto devices, a length that does not fit what the parts say. */
 static void impossible_sizes_are_refused(void **state)
 {
 	static const uint32_t sizes[] = {
@@ -264,7 +264,7 @@ static int no_ranges_setup(void **state)
 				 });
 }
 
-/* Read-only: BLK-D-07, BLK-D-08; BLK-20: cloud-hypervisor b3e8e2abc, a63315df5. */
+/* Read-only: BLK-D-07, BLK-D-08. */
 static void read_only_disk_stays_as_it_is(void **state)
 {
 	struct fixture *f = *state;
@@ -323,8 +323,8 @@ static void id_fills_what_there_is_room_for(void **state)
 	}
 }
 
-/* LEN-08: CVE-2014-0077, many small buffers and a short answer; MEM-23: Firecracker 34570dc79,
- * 72e188d97, an answer that ends inside an element. */
+/* Like LEN-08: CVE-2014-0077 of a net device, many small buffers and a short answer; MEM-23:
+ * Firecracker 34570dc79, 72e188d97, an answer that ends inside an element. */
 static void id_ends_where_it_ends(void **state)
 {
 	struct fixture *f = *state;

@@ -94,8 +94,7 @@ static void large_blocks_keep_small_sectors(void **state)
 	assert_int_equal(ask(f, VIRTIO_BLK_T_IN, SECTORS - 1, 512), OK);
 }
 
-/* BLK-DX-09; BLK-02: QEMU 1ba1f2e319, SCSI; BLK-16: Firecracker 57bac8ca4, SPDK f549a99538;
- * BLK-25: QEMU bbdf902366, CVE-2026-5761, zones without the feature. */
+/* BLK-DX-09; BLK-02: QEMU 1ba1f2e319, SCSI; BLK-16: Firecracker 57bac8ca4, SPDK f549a99538. */
 static void unknown_types_are_not_supported(void **state)
 {
 	static const uint32_t known[] = {VIRTIO_BLK_T_IN,      VIRTIO_BLK_T_OUT,
@@ -294,7 +293,7 @@ static void one_byte_pieces_mean_the_same(void **state)
 	}
 }
 
-/* LEN-11: cloud-hypervisor 9f405a21a: header and data, data and status in one. */
+/* Like LEN-11: cloud-hypervisor 9f405a21a of a vsock device: header and data, data and status in one. */
 static void merged_means_the_same(void **state)
 {
 	struct fixture *f = *state;

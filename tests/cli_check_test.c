@@ -24,6 +24,9 @@ static const struct command_bad bad_words[] = {
 	{{RAM, "extra"}, "unexpected word 'extra'; see 'vqsim check --help'"},
 	{{RAM, "--filter"}, "option '--filter' needs a value"},
 	{{RAM, "--junit"}, "option '--junit' needs a value"},
+	{{RAM, "--point"}, "option '--point' needs a value"},
+	{{RAM, "--point", "split"}, "no point is called 'split'; give one as the table has it"},
+	{{RAM, "--point", ""}, "no point is called ''"},
 	{{"check", "--device"}, "option '--device' needs a value"},
 	{{"check", "--device", "tape"}, "unknown device 'tape'; give blk:ram, blk:ram:SIZE"},
 	{{"check", "--device", ""}, "unknown device ''"},
@@ -200,6 +203,18 @@ static void tap_says_how_many(void **state)
 	assert_non_null(strstr(outcome.out, "\n1.."));
 }
 
+static void one_point_runs_alone(void **state)
+{
+	struct command_outcome outcome;
+
+	(void)state;
+	COMMAND(&outcome, RAM, ONE, "--tap", "--point", "packed,indirect,in_order,4x33");
+	assert_int_equal(outcome.status, 0);
+	assert_string_equal(outcome.out, "TAP version 13\n"
+					 "ok 1 - one_request packed,indirect,in_order,4x33\n"
+					 "1..1\n");
+}
+
 static void two_runs_print_the_same(void **state)
 {
 	static struct command_outcome first, second;
@@ -224,6 +239,7 @@ int main(void)
 		cmocka_unit_test(junit_goes_where_it_is_told),
 		cmocka_unit_test(a_full_disk_is_a_failed_run),
 		cmocka_unit_test(tap_says_how_many),
+		cmocka_unit_test(one_point_runs_alone),
 		cmocka_unit_test(two_runs_print_the_same),
 	};
 

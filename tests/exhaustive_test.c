@@ -234,7 +234,7 @@ static void run_content(struct fixture *f, uint32_t content)
 	else if (outcome == SERVED)
 		good_request(f);
 	if (referee->violations > violations)
-		fail_msg("content %u: %s", content, f->bench->first);
+		fail_msg("content %u: %s", content, f->bench->first.text);
 }
 
 static void every_content_is_survived(void **state)

@@ -2,20 +2,25 @@
 /*
  * What the ledger (ci/ledger.sh) must know of the cases, one line each, with tabs between:
  *
- *     name  clauses  bugs  proven|unproven  passed|failed|not applicable|not observable  reason  formats
+ *     name  clauses  bugs  caught  permitted  passed|failed|not applicable|not observable  reason  formats
  *
- * proven: it catches a subject that is wrong on purpose. The result is that against our own
- * devices: failed if it failed anywhere, passed if it ran anywhere; formats ("split packed") are
- * those of the rings it passed on.
+ * caught: those of the clauses that it blames for a subject that is wrong on purpose; permitted:
+ * those of which it lets a subject make use, while it catches another one. The result is that
+ * against our own devices: failed if it failed anywhere, passed if it ran anywhere; formats
+ * ("split packed") are those of the rings it passed on.
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "tests/support/suite_wrong.h"
 
-static const char *const subjects[] = {"null", "null:bare", "blk:ram"};
+static const char *const subjects[] = {"fs:ram", "null", "null:bare", "blk:ram"};
 
 #define SUBJECT_COUNT (sizeof(subjects) / sizeof(subjects[0]))
+
+/* A case names no more of them. */
+#define CLAUSES_MAX 16u
 
 static const char *const words[] = {
 	[VQSIM_PASSED] = "passed",
@@ -51,6 +56,39 @@ static void keep(void *opaque, const struct vqsim_outcome *outcome)
 		*best = *outcome;
 }
 
+/* The clauses of which this is what is proven. */
+static void print_proofs(const struct vqsim_case *test, const enum suite_proof *proofs,
+			 enum suite_proof proof)
+{
+	const char *at = test->clauses, *space = "";
+	char clause[24];
+
+	for (unsigned i = 0; sscanf(at, "%23s", clause) == 1; i++) {
+		if (proofs[i] == proof) {
+			printf("%s%s", space, clause);
+			space = " ";
+		}
+		at += strspn(at, " ") + strlen(clause);
+	}
+	putchar('\t');
+}
+
+static void prove(const struct vqsim_case *test)
+{
+	enum suite_proof proofs[CLAUSES_MAX];
+	const char *at = test->clauses;
+	char clause[24];
+
+	for (unsigned i = 0; sscanf(at, "%23s", clause) == 1; i++) {
+		if (i == CLAUSES_MAX)
+			abort();
+		proofs[i] = suite_wrong_proof(test, clause);
+		at += strspn(at, " ") + strlen(clause);
+	}
+	print_proofs(test, proofs, SUITE_CAUGHT);
+	print_proofs(test, proofs, SUITE_PERMITTED);
+}
+
 static void print_case(const struct vqsim_case *test)
 {
 	struct tally tally = {.best = {.test = NULL}};
@@ -63,10 +101,10 @@ static void print_case(const struct vqsim_case *test)
 			abort();
 		vqsim_subject_finish(&subject);
 	}
-	printf("%s\t%s\t%s\t%s\t%s\t%s\t%s%s\n", test->name, test->clauses,
-	       test->bugs ? test->bugs : "", suite_wrong_proves(test) ? "proven" : "unproven",
-	       words[tally.best.result], tally.best.text, tally.passed[0] ? "split " : "",
-	       tally.passed[1] ? "packed" : "");
+	printf("%s\t%s\t%s\t", test->name, test->clauses, test->bugs ? test->bugs : "");
+	prove(test);
+	printf("%s\t%s\t%s%s\n", words[tally.best.result], tally.best.text,
+	       tally.passed[0] ? "split " : "", tally.passed[1] ? "packed" : "");
 }
 
 int main(void)

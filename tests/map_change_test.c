@@ -234,6 +234,35 @@ static void chains_keep_their_map_over_two_changes(void **state)
 	assert_int_equal(l->memory.guest.map->refs, 2);
 }
 
+/* Whoever ends the queue gives back the maps that its chains keep. */
+static void chains_that_never_come_back_keep_no_map(void **state)
+{
+	for (unsigned end = 0; end < 3; end++) {
+		struct lone *l = *state;
+
+		expose(l, GONE, true);
+		expose(l, GONE + 64, true);
+		assert_non_null(virtqueue_pop(l->vq));
+		assert_non_null(virtqueue_pop(l->vq));
+		remove_gone(l);
+		assert_null(virtqueue_pop(l->vq));
+		assert_int_equal(l->released, 0);
+		if (end == 0)
+			virtqueue_stop(l->vq, NULL);
+		else if (end == 1)
+			assert_int_equal(virtqueue_start(l->vq, &l->driver.setup, SPLIT), 0);
+		else
+			virtqueue_destroy(l->vq);
+		assert_int_equal(l->released, 1);
+		/* The memory has the present map, and the queue if it runs. */
+		assert_int_equal(l->memory.guest.map->refs, end == 1 ? 2 : 1);
+		if (end == 2)
+			l->vq = NULL;
+		lone_teardown(state);
+		lone_setup(state);
+	}
+}
+
 /* A whole device */
 
 #define RING 4u
@@ -444,6 +473,7 @@ int main(void)
 		LONE(region_that_comes_back_elsewhere_is_used_where_it_is),
 		LONE(change_from_within_a_release_is_seen),
 		LONE(chains_keep_their_map_over_two_changes),
+		LONE(chains_that_never_come_back_keep_no_map),
 		cmocka_unit_test(idle_queue_lets_go),
 		cmocka_unit_test(broken_queue_lets_go),
 		cmocka_unit_test(queue_without_a_ring_lets_go),

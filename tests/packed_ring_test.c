@@ -139,7 +139,7 @@ static const struct bad bad_lists[] = {
 	{"table of no bytes", VIRTQUEUE_FAULT_TABLE_SIZE, TABLES, 0, {INDIRECT, 0xffff}},
 	{"table of 8 bytes", VIRTQUEUE_FAULT_TABLE_SIZE, TABLES, 8, {INDIRECT, 0xffff}},
 	{"table too long", VIRTQUEUE_FAULT_CHAIN_TOO_LONG, TABLES, 16 * 1025, {INDIRECT, 0xffff}},
-	{"past the memory", VIRTQUEUE_FAULT_UNMAPPED, 0, 1 << 21, {0, 0xffff}},
+	{"past the memory", VIRTQUEUE_FAULT_UNMAPPED, 0, 1 << 24, {0, 0xffff}},
 };
 
 static void list_that_breaks_the_rules_breaks_the_queue(void **state)

@@ -169,6 +169,48 @@ static void table_at_any_slot_is_used_by_the_id_beside_it(void **state)
 }
 
 /* RING-17: OpenVMM 9a3e3335b, every list that begins in the last slot. */
+/* A table of so many entries, all over the same memory; the last one has some bytes more. */
+static void expose_table(struct packed_queue *q, uint32_t count, uint32_t len, uint32_t more)
+{
+	uint64_t gpa = vqsim_memory_alloc(&q->memory, 16 * (uint64_t)count, 16);
+	struct vring_packed_desc *table = vqsim_memory_at(&q->memory, gpa, 16 * (uint64_t)count);
+
+	for (uint32_t i = 0; i < count; i++)
+		packed_queue_put(&table[i], PACKED_QUEUE_BASE, len, 0, WRITE);
+	table[count - 1].len = htole32(len + more);
+	q->data = gpa;
+	packed_queue_expose(q, 16 * count, 7, INDIRECT);
+}
+
+static void assert_too_much(struct packed_queue *q, enum virtqueue_fault fault)
+{
+	assert_null(virtqueue_pop(q->vq));
+	assert_int_equal(virtqueue_broken(q->vq), fault);
+}
+
+/* The cap on descriptors, and the cap of 2^32 bytes that 2.8.5 sets: what is just allowed works. */
+static void limits_of_a_chain_are_exact(void **state)
+{
+	const uint32_t part = 4u << 20, parts = VIRTQUEUE_CHAIN_MAX;
+	struct packed_queue *q = *state;
+	struct virtqueue_chain *chain;
+
+	packed_queue_start(q, 4, TABLES);
+	expose_table(q, parts, 8, 0);
+	assert_int_equal(packed_queue_serve(q, 0), parts);
+	expose_table(q, parts, part, 0);
+	chain = virtqueue_pop(q->vq);
+	assert_non_null(chain);
+	assert_true(chain->writable_size == UINT64_C(1) << 32);
+	virtqueue_push(q->vq, chain, 0);
+
+	expose_table(q, parts, part, 1);
+	assert_too_much(q, VIRTQUEUE_FAULT_CHAIN_SIZE);
+	packed_queue_start(q, 4, TABLES);
+	expose_table(q, parts + 1, 8, 0);
+	assert_too_much(q, VIRTQUEUE_FAULT_CHAIN_TOO_LONG);
+}
+
 static void list_from_the_last_slot_goes_on_at_the_first(void **state)
 {
 	struct packed_queue *q = *state;
@@ -356,6 +398,7 @@ int main(void)
 		TEST(batch_is_complete_when_it_is_shown),
 		TEST(list_that_has_to_wait_is_taken_from_its_start),
 		TEST(table_at_any_slot_is_used_by_the_id_beside_it),
+		TEST(limits_of_a_chain_are_exact),
 		TEST(list_from_the_last_slot_goes_on_at_the_first),
 		TEST(ring_of_no_slots_does_not_start),
 		TEST(element_without_bytes_may_point_anywhere),

@@ -4,7 +4,11 @@
  * again with another size in other memory, on both formats. The referee watches that
  * the old ring and its buffers are left alone.
  */
+#include <endian.h>
 #include <errno.h>
+#include <string.h>
+
+#include <linux/virtio_blk.h>
 
 #include "tests/support/async.h"
 
@@ -203,9 +207,36 @@ static void a_queue_goes_on_after_requests_were_lost(void **state)
 	check_lost(async_create_packed(NULL));
 }
 
+/* The driver may give the memory of the old ring to the device for something else. */
+static void the_memory_of_the_old_ring_may_become_a_buffer(void **state)
+{
+	(void)state;
+	for (unsigned format = 0; format < 2; format++) {
+		struct bench *bench = up(BENCH_BLK, format == 1);
+		const struct virtio_queue_setup old = bench->guest.queues[1].setup;
+		uint64_t gpa = vqsim_memory_alloc(&bench->memory, 16, 16);
+		uint64_t written = format == 1 ? old.desc_gpa : old.device_gpa;
+		const struct vqsim_element elements[] = {{gpa, 16, false}, {written, 21, true}};
+		const struct vqsim_chain chain = {elements, 2, 2, 0};
+		uint32_t type = htole32(VIRTIO_BLK_T_GET_ID);
+		struct vqsim_used used;
+
+		memcpy(vqsim_memory_at(&bench->memory, gpa, sizeof(type)), &type, sizeof(type));
+		vqsim_guest_queue_reset(&bench->guest, 1);
+		assert_true(vqsim_guest_add(&bench->guest, 0, &chain, bench) >= 0);
+		vqsim_guest_publish(&bench->guest, 0);
+		vqsim_guest_run(&bench->guest, 0);
+		assert_int_equal(vqsim_guest_reap(&bench->guest, 0, &used), VQSIM_REAP_USED);
+		assert_int_equal(used.len, 21);
+		assert_int_equal(vqsim_guest_queue_enable(&bench->guest, 1, 8), VQSIM_UP);
+		bench_destroy(bench);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_memory_of_the_old_ring_may_become_a_buffer),
 		cmocka_unit_test(a_queue_is_enabled_again_with_any_size),
 		cmocka_unit_test(what_was_shown_and_not_taken_is_forgotten),
 		cmocka_unit_test(a_size_that_cannot_be_leaves_the_queue_as_it_was),

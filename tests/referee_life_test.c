@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <linux/virtio_ids.h>
 
 #include "devices/transport.h"
 #include "tests/support/packed_pair.h"
@@ -141,6 +142,41 @@ static void config_change_is_announced(void **state)
 	assert_int_equal(r->violations, 1);
 }
 
+/* One rule may be a clause of each format, of a feature of the ring, or of the device type. */
+static void a_rule_has_the_clause_of_ring_and_device(void **state)
+{
+	static const uint64_t event = VIRTIO_FEATURE(VIRTIO_RING_F_EVENT_IDX);
+	static const uint64_t packed = VIRTIO_FEATURE(VIRTIO_F_RING_PACKED);
+	static const struct {
+		enum vqsim_rule rule;
+		const char *split, *with_event, *in_packed, *of_blk;
+	} rows[] = {
+		{VQSIM_RULE_KICK_LOST, "SPLIT-D-19", "SPLIT-D-21", "PACKED-D-11", "SPLIT-D-19"},
+		{VQSIM_RULE_USED_FLAGS, "SPLIT-D-18", "SPLIT-D-20", "SPLIT-D-18", "SPLIT-D-18"},
+		{VQSIM_RULE_CHAIN_LOST, "SPLIT-DX-02", "SPLIT-DX-02", "PACKED-DX-05", "BLK-DX-11"},
+		{VQSIM_RULE_PROGRESS, "SPLIT-DX-02", "SPLIT-DX-02", "PACKED-DX-05", "BLK-DX-11"},
+		{VQSIM_RULE_USED_ID, "SPLIT-DX-02", "SPLIT-DX-02", "PACKED-DX-08", "SPLIT-DX-02"},
+	};
+	struct vqsim_referee *r = *state;
+
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		r->device_id = 0;
+		r->features = 0;
+		assert_string_equal(vqsim_referee_clause(r, rows[i].rule), rows[i].split);
+		r->features = event;
+		assert_string_equal(vqsim_referee_clause(r, rows[i].rule), rows[i].with_event);
+		r->features = event | packed;
+		assert_string_equal(vqsim_referee_clause(r, rows[i].rule), rows[i].in_packed);
+		r->features = 0;
+		r->device_id = VIRTIO_ID_BLOCK;
+		assert_string_equal(vqsim_referee_clause(r, rows[i].rule), rows[i].of_blk);
+		r->violations = 0;
+		vqsim_referee_violation(r, rows[i].rule, 0, "seen");
+		assert_string_equal(r->first.clause, rows[i].of_blk);
+		assert_string_equal(r->first.text, vqsim_rules[rows[i].rule].text);
+	}
+}
+
 /* The whole of what a stream holds, in a buffer of the test. */
 static const char *text_of(FILE *file)
 {
@@ -232,6 +268,7 @@ int main(void)
 		cmocka_unit_test_setup(features_that_stick, set_up),
 		cmocka_unit_test_setup(config_changes_with_its_generation, set_up),
 		cmocka_unit_test_setup(config_change_is_announced, set_up),
+		cmocka_unit_test_setup(a_rule_has_the_clause_of_ring_and_device, set_up),
 		cmocka_unit_test(report_shows_steps_and_ring),
 		cmocka_unit_test(report_draws_a_picture),
 		cmocka_unit_test(report_falls_back_to_text),

@@ -175,12 +175,12 @@ static const struct victim_row rows[] = {
 	{"empty descriptors first and last", empty_piece_before_and_behind, NULL, VICTIM_LEGAL},
 
 	{"nothing to read", NULL, all_is_writable, VICTIM_REFUSED},
-	/* LEN-17: CVE-2020-14629, CVE-2025-61759, a chain too short for its answer. */
+	/* Like LEN-17: CVE-2020-14629, CVE-2025-61759 of net devices, no room for an answer. */
 	{"header and nothing else", NULL, only_the_header, VICTIM_MALFORMED},
 
 	/* LEN-05: CVE-2022-2132, DPDK 71bd0cc536, dc1516e260, the header in three pieces. */
 	{"header in three descriptors", header_in_three_pieces, NULL, VICTIM_LEGAL},
-	/* LEN-05: CVE-2022-2132, a chain shorter than the header; LEN-17: CVE-2020-14629. */
+	/* LEN-05: CVE-2022-2132, a chain shorter than the header; like LEN-17: CVE-2020-14629. */
 	{"header one byte short", NULL, header_short_by_one, VICTIM_REFUSED},
 	{"header of one byte", NULL, header_of_one_byte, VICTIM_REFUSED},
 	{"empty header", NULL, header_empty, VICTIM_REFUSED},
@@ -189,7 +189,7 @@ static const struct victim_row rows[] = {
 	/* LEN-13: OpenBSD 0759b25c59, header and status of 64 KiB. */
 	{"header of 64 KiB", NULL, header_of_64k, VICTIM_USED},
 	{"status of 64 KiB", NULL, status_of_64k, VICTIM_USED},
-	/* BLK-34: QEMU ee17e84830; LEN-11: cloud-hypervisor 778c9f53d, parts in one descriptor. */
+	/* BLK-34: QEMU ee17e84830; like LEN-11: cloud-hypervisor 778c9f53d, parts in one. */
 	{"data and status in one descriptor", data_and_status_in_one, NULL, VICTIM_LEGAL},
 	{"header and data in one descriptor", header_and_data_in_one, NULL, VICTIM_LEGAL},
 };

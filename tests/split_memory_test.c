@@ -235,7 +235,6 @@ static const struct victim_row malformed[] = {
 	{"buffer past the end of memory", NULL, buffer_past_the_end_behind_a_header,
 	 VICTIM_MALFORMED},
 	{"data from memory into a hole", NULL, data_into_a_hole, VICTIM_MALFORMED},
-	/* MEM-17: CVE-2024-3446, an address that is no memory. */
 	{"data in a hole", NULL, data_in_a_hole, VICTIM_MALFORMED},
 	{"data one byte past a region", NULL, data_one_byte_past, VICTIM_MALFORMED},
 	{"data over a hole into memory", NULL, data_over_a_hole, VICTIM_MALFORMED},

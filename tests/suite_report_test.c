@@ -24,36 +24,50 @@ static const struct vqsim_case blind = {.name = "blind", .clauses = "BLK-D-20"};
 	}
 
 static const struct vqsim_outcome outcomes[] = {
-	{&good, SPLIT_POINT, VQSIM_PASSED, "", ""},
-	{&good, PACKED_POINT, VQSIM_PASSED, "", ""},
-	{&bad, SPLIT_POINT, VQSIM_PASSED, "", ""},
-	{&bad, PACKED_POINT, VQSIM_FAILED, "SPLIT-DX-02", "id \"7\" & <\n\x01\xff\xc3\xa9>"},
+	{&good, SPLIT_POINT, VQSIM_PASSED, "", "", NULL},
+	{&good, PACKED_POINT, VQSIM_PASSED, "", "", NULL},
+	{&bad, SPLIT_POINT, VQSIM_FAILED, "SPLIT-DX-02", "id 7", NULL},
+	{&bad, PACKED_POINT, VQSIM_FAILED, "SPLIT-DX-02", "id \"7\" & <\n\x01\xff\xc3\xa9>",
+	 "  step 7 <&\x01\n  picture: x.svg\n"},
 	{.test = &idle, .result = VQSIM_NOT_APPLICABLE, .text = "LIFETIME is not offered"},
 	{.test = &blind, .result = VQSIM_NOT_OBSERVABLE, .text = "the subject has no log"},
 };
 
 static const char table[] =
 	"good                              passed at 2    SPLIT-D-22\n"
-	"bad                               FAILED at 1 of 2 points\n"
+	"bad                               FAILED at 2 of 2 points\n"
+	"    split,direct,1x16: SPLIT-DX-02: id 7\n"
 	"    packed,indirect,event_idx,in_order,4x33: SPLIT-DX-02: id \"7\" & <  \xff\xc3\xa9>\n"
+	"      step 7 <& \n"
+	"      picture: x.svg\n"
 	"    again: vqsim check --device tape --filter bad\n"
 	"idle                              not applicable: LIFETIME is not offered\n"
 	"blind                             not observable: the subject has no log\n"
-	"3 passed, 1 failed, 1 not applicable, 1 not observable\n";
+	"2 passed, 2 failed, 1 not applicable, 1 not observable\n";
 
 static const char failures[] =
-	"bad                               FAILED at 1 of 2 points\n"
+	"bad                               FAILED at 2 of 2 points\n"
+	"    split,direct,1x16: SPLIT-DX-02: id 7\n"
 	"    packed,indirect,event_idx,in_order,4x33: SPLIT-DX-02: id \"7\" & <  \xff\xc3\xa9>\n"
+	"      step 7 <& \n"
+	"      picture: x.svg\n"
 	"    again: vqsim check --device tape --filter bad\n";
 
 static const char tap[] = "TAP version 13\n"
 			  "ok 1 - good split,direct,1x16\n"
 			  "ok 2 - good packed,indirect,event_idx,in_order,4x33\n"
-			  "ok 3 - bad split,direct,1x16\n"
+			  "not ok 3 - bad split,direct,1x16\n"
+			  "  ---\n"
+			  "  clause: SPLIT-DX-02\n"
+			  "  message: \"id 7\"\n"
+			  "  ...\n"
 			  "not ok 4 - bad packed,indirect,event_idx,in_order,4x33\n"
 			  "  ---\n"
 			  "  clause: SPLIT-DX-02\n"
 			  "  message: \"id \\\"7\\\" & <  \xff\xc3\xa9>\"\n"
+			  "  report: |2\n"
+			  "      step 7 <& \n"
+			  "      picture: x.svg\n"
 			  "  ...\n"
 			  "ok 5 - idle # SKIP not applicable: LIFETIME is not offered\n"
 			  "ok 6 - blind # SKIP not observable: the subject has no log\n"
@@ -62,15 +76,20 @@ static const char tap[] = "TAP version 13\n"
 static const char junit[] =
 	"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
 	"<testsuites>\n"
-	"  <testsuite name=\"tape\" tests=\"6\" failures=\"1\" errors=\"0\" skipped=\"2\">\n"
+	"  <testsuite name=\"tape\" tests=\"6\" failures=\"2\" errors=\"0\" skipped=\"2\">\n"
 	"    <testcase classname=\"vqsim.split\" name=\"good [split,direct,1x16]\"/>\n"
 	"    <testcase classname=\"vqsim.packed\" "
 	"name=\"good [packed,indirect,event_idx,in_order,4x33]\"/>\n"
-	"    <testcase classname=\"vqsim.split\" name=\"bad [split,direct,1x16]\"/>\n"
+	"    <testcase classname=\"vqsim.split\" name=\"bad [split,direct,1x16]\">\n"
+	"      <failure type=\"SPLIT-DX-02\" message=\"id 7\"/>\n"
+	"    </testcase>\n"
 	"    <testcase classname=\"vqsim.packed\" "
 	"name=\"bad [packed,indirect,event_idx,in_order,4x33]\">\n"
 	"      <failure type=\"SPLIT-DX-02\" "
-	"message=\"id &quot;7&quot; &amp; &lt;???\xc3\xa9&gt;\"/>\n"
+	"message=\"id &quot;7&quot; &amp; &lt;???\xc3\xa9&gt;\">"
+	"  step 7 &lt;&amp;?\n"
+	"  picture: x.svg\n"
+	"</failure>\n"
 	"    </testcase>\n"
 	"    <testcase classname=\"vqsim.none\" name=\"idle\">\n"
 	"      <skipped message=\"not applicable: LIFETIME is not offered\"/>\n"

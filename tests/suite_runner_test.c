@@ -421,11 +421,12 @@ static void filters_match_names_and_whole_clauses(void **state)
 					       .clauses = "SPLIT-D-10 SPLIT-D-11"};
 
 	(void)state;
-	assert_true(vqsim_filter_matches(&(struct vqsim_filter){"req", NULL}, &test));
-	assert_true(vqsim_filter_matches(&(struct vqsim_filter){"two*", "SPLIT-D-11"}, &test));
-	assert_false(vqsim_filter_matches(&(struct vqsim_filter){"*two", NULL}, &test));
-	assert_false(vqsim_filter_matches(&(struct vqsim_filter){NULL, "SPLIT-D-1"}, &test));
-	assert_false(vqsim_filter_matches(&(struct vqsim_filter){NULL, "LIT-D-10"}, &test));
+	assert_true(vqsim_filter_matches(&(struct vqsim_filter){.pattern = "req"}, &test));
+	assert_true(vqsim_filter_matches(
+		&(struct vqsim_filter){.pattern = "two*", .clause = "SPLIT-D-11"}, &test));
+	assert_false(vqsim_filter_matches(&(struct vqsim_filter){.pattern = "*two"}, &test));
+	assert_false(vqsim_filter_matches(&(struct vqsim_filter){.clause = "SPLIT-D-1"}, &test));
+	assert_false(vqsim_filter_matches(&(struct vqsim_filter){.clause = "LIT-D-10"}, &test));
 }
 
 /* Names and ids are what ledger, reports and filters stand on. */

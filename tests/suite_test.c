@@ -41,6 +41,7 @@ static void add(void *opaque, const struct vqsim_outcome *outcome)
 	}
 	row = &record->rows[record->count++];
 	row->outcome = *outcome;
+	row->outcome.report = outcome->report ? strdup(outcome->report) : NULL;
 	vqsim_point_name(&outcome->point, point);
 	snprintf(row->name, sizeof(row->name), "%s %s %s", record->subject, outcome->test->name,
 		 point);
@@ -50,6 +51,8 @@ static void judge(void **state)
 {
 	const struct row *row = *state;
 
+	if (row->outcome.report)
+		fputs(row->outcome.report, stderr);
 	if (row->outcome.result == VQSIM_FAILED)
 		fail_msg("%s: %s: %s", row->name, row->outcome.clause, row->outcome.text);
 }
@@ -67,15 +70,17 @@ static int run_all(struct record *record)
 					       .initial_state = &record->rows[i]};
 	failed = bench_run(record->subject, tests, record->count);
 	free(tests);
+	for (size_t i = 0; i < record->count; i++)
+		free((char *)record->rows[i].outcome.report);
 	free(record->rows);
 	return failed;
 }
 
-/* label: what the tests are called after. */
-static int check_subject(const char *name, const char *label)
+/* label: what the tests are called after. pattern: of cases; NULL: all. */
+static int check_cases(const char *name, const char *label, const char *pattern)
 {
 	struct record record = {.subject = label};
-	struct vqsim_filter filter = {.pattern = NULL};
+	struct vqsim_filter filter = {.pattern = pattern};
 	struct vqsim_totals totals = {{0}};
 	struct vqsim_subject subject;
 
@@ -86,6 +91,11 @@ static int check_subject(const char *name, const char *label)
 	}
 	vqsim_subject_finish(&subject);
 	return run_all(&record);
+}
+
+static int check_subject(const char *name, const char *label)
+{
+	return check_cases(name, label, NULL);
 }
 
 static int check_file(void)
@@ -108,5 +118,8 @@ int main(void)
 	failed += check_subject("null:bare", "null:bare");
 	failed += check_subject("blk:ram", "blk:ram");
 	failed += check_file();
+	failed += check_subject("fs:ram", "fs:ram");
+	/* Rings do not depend on the tree, and each case has a directory to make. */
+	failed += check_cases("fs:dir", "fs:dir", "fs_*");
 	return failed != 0;
 }

@@ -63,8 +63,10 @@ int vqsim_guest_init(struct vqsim_guest *guest, struct vqsim_memory *memory,
 	guest->memory = memory;
 	guest->referee = referee;
 	guest->mark = vqsim_memory_mark(memory);
-	if (referee)
+	if (referee) {
+		referee->device_id = device->ops->device_id;
 		vqsim_referee_taken_over(referee);
+	}
 	return 0;
 }
 

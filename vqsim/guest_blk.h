@@ -41,9 +41,8 @@ struct vqsim_blk_request {
 	const uint32_t *writable_cuts;
 	uint16_t readable_cut_count;
 	uint16_t writable_cut_count;
-	bool indirect; /* through an indirect table, if negotiated */
-	uint16_t
-		direct; /* then: descriptors before the one that points to the table (split rings) */
+	bool indirect;   /* through an indirect table, if negotiated */
+	uint16_t direct; /* then: descriptors before that of the table (split rings) */
 
 	/* The answer. */
 	bool done;

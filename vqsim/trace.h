@@ -88,10 +88,10 @@ enum vqsim_break {
 	VQSIM_BREAK_LEN,         /* descriptor: len = value */
 	VQSIM_BREAK_FLAGS,       /* descriptor: flags ^= value */
 	VQSIM_BREAK_NEXT,        /* descriptor: next = value, and NEXT set; id = value */
-	VQSIM_BREAK_TABLE_ADDR,  /* the same for an entry of the indirect table */
-	VQSIM_BREAK_TABLE_LEN,   /**/
-	VQSIM_BREAK_TABLE_FLAGS, /**/
-	VQSIM_BREAK_TABLE_NEXT,  /**/
+	VQSIM_BREAK_TABLE_ADDR,  /* the same for an entry of the indirect table: addr */
+	VQSIM_BREAK_TABLE_LEN,   /* ... len */
+	VQSIM_BREAK_TABLE_FLAGS, /* ... flags */
+	VQSIM_BREAK_TABLE_NEXT,  /* ... next, id */
 	VQSIM_BREAK_SLOT,        /* its entry of the available ring = value; its id */
 	VQSIM_BREAK_TWICE,       /* available once more, in the next entry; in the next slots */
 	VQSIM_BREAK_INDEX,       /* available index += value, at once; so many more slots exposed */
@@ -206,10 +206,9 @@ struct vqsim_player {
 	bool asked_for_reset;              /* the device did, in the last run */
 
 	/* Private. */
-	bool raw;   /* chains are out that may have done anything to the disk */
-	bool dirty; /* a breakage is out: nothing is known of content and lengths */
-	uint32_t
-		skewed; /* one bit a queue: device and driver disagree where they stand, until a reset */
+	bool raw;         /* chains are out that may have done anything to the disk */
+	bool dirty;       /* a breakage is out: nothing is known of content and lengths */
+	uint32_t skewed;  /* one bit a queue: device and driver disagree, until a reset */
 	bool packed;      /* the last device that was up had packed rings */
 	unsigned enables; /* of queues, since the device was brought up: each takes memory */
 	struct vqsim_player_slot slots[VQSIM_PLAYER_SLOTS];

@@ -401,6 +401,14 @@ static void doubt(struct vqsim_player *player, struct vqsim_player_slot *slot)
 	player->counts.broken++;
 }
 
+/* The last chain that was added to a queue, or NULL: all are published, or over. */
+static struct vqsim_player_slot *last_added(const struct vqsim_player *player, uint16_t queue)
+{
+	struct vqsim_player_slot *last = player->last[queue];
+
+	return last && last->pending && last->queue == queue ? last : NULL;
+}
+
 /* The chain to break: the last one, or one made for it. */
 static struct vqsim_player_slot *victim(struct vqsim_player *player, const struct vqsim_op *op)
 {
@@ -415,9 +423,9 @@ static struct vqsim_player_slot *victim(struct vqsim_player *player, const struc
 		.size = 65,
 	};
 
-	if (player->last[op->queue])
-		return player->last[op->queue];
-	return player_chain_add(player, &chain);
+	struct vqsim_player_slot *last = last_added(player, op->queue);
+
+	return last ? last : player_chain_add(player, &chain);
 }
 
 /* Chains that the device may see already were promised to be whole: they come back first. */
@@ -438,7 +446,7 @@ static void finish_shown(struct vqsim_player *player)
  */
 static void leave_alone(struct vqsim_player *player, uint16_t queue)
 {
-	struct vqsim_player_slot *last = player->last[queue];
+	struct vqsim_player_slot *last = last_added(player, queue);
 
 	if (!last || !player->packed || last->ring_count == player->guest.queues[queue].unpublished)
 		return;

@@ -378,7 +378,6 @@ enum fs_tree_dir_flags {
 	FS_DIR_NO_OPENAT2 = 4, /* walk component by component, as on a kernel without openat2 */
 	FS_DIR_NO_XATTR = 8,
 	FS_DIR_OWN_CREDENTIALS = 16, /* all is done as this process, whoever the caller is */
-	FS_DIR_REOPEN = 32, /* others rename special files in it: see dir_internal.h; slower */
 };
 
 struct fs_tree_dir_options {

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#define _GNU_SOURCE
 #include "round.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +20,17 @@ const char *__asan_default_options(void);
 const char *__asan_default_options(void)
 {
 	return "quarantine_size_mb=8:malloc_context_size=4";
+}
+
+void fuzz_introduce(struct vqsim_referee *referee)
+{
+	static char command[512];
+	const char *input = fuzz_input_name;
+
+	snprintf(command, sizeof(command), "%s %s", program_invocation_name,
+		 input ? input : "FILE, the one that libFuzzer names below");
+	referee->replay_hint = command;
+	referee->label = input ? basename(input) : NULL;
 }
 
 static void print_ops(FILE *out, const struct vqsim_op *ops, unsigned count)
@@ -47,6 +60,7 @@ void fuzz_round(struct vqsim_player *player, const struct fuzz_dialect *dialect,
 
 	if (fuzz_verbose)
 		print_ops(stdout, ops, count);
+	fuzz_introduce(&player->referee);
 	if (vqsim_trace_run(player, ops, count) > 0)
 		give_up(ops, count);
 	fuzz_requests_completed += player->counts.completed - before.completed;

@@ -18,6 +18,12 @@
 void fuzz_round(struct vqsim_player *player, const struct fuzz_dialect *dialect,
 		const uint8_t *data, size_t size);
 
+/*
+ * What makes a violation of the input that runs now happen again, and a name for it. To be told the
+ * referee of every input before it runs.
+ */
+void fuzz_introduce(struct vqsim_referee *referee);
+
 /* For making the state: end the process, saying what failed, if error is not 0. */
 void fuzz_must(const char *what, int error);
 

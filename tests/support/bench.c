@@ -98,9 +98,7 @@ static void note_violation(void *opaque, const struct vqsim_violation *v)
 {
 	struct bench *bench = opaque;
 
-	if (bench->first[0] == '\0')
-		snprintf(bench->first, sizeof(bench->first), "%s: %s", vqsim_rules[v->rule].clause,
-			 v->detail);
+	first_violation_keep(&bench->first, &bench->referee, v);
 }
 
 static void device_create(struct bench *bench, const struct bench_options *options)
@@ -174,7 +172,7 @@ static void free_all(struct bench *bench)
 
 void bench_destroy(struct bench *bench)
 {
-	char words[sizeof(bench->first)];
+	struct first_violation first;
 	unsigned in_flight = 0, maps;
 	uint64_t violations;
 	uint64_t bad = 0;
@@ -187,11 +185,10 @@ void bench_destroy(struct bench *bench)
 	vqsim_guest_reset(&bench->guest);
 	maps = bench->memory.guest.map->refs;
 	violations = bench->referee.violations;
-	memcpy(words, bench->first, sizeof(words));
+	first = bench->first;
 	free_all(bench);
 
-	if (violations > 0)
-		fail_msg("%" PRIu64 " violations, first %s", violations, words);
+	first_violation_fail(&first, violations);
 	if (!intact)
 		fail_msg("a canary changed at 0x%" PRIx64, bad);
 	assert_int_equal(in_flight, 0);
@@ -393,9 +390,7 @@ void bench_check(struct bench *bench)
 {
 	uint64_t bad = 0;
 
-	if (bench->referee.violations > 0)
-		fail_msg("%" PRIu64 " violations, first %s", bench->referee.violations,
-			 bench->first);
+	first_violation_fail(&bench->first, bench->referee.violations);
 	if (vqsim_memory_check(&bench->memory, &bad))
 		fail_msg("a canary changed at 0x%" PRIx64, bad);
 }

@@ -23,6 +23,7 @@
 
 #include <cmocka.h>
 
+#include "first_violation.h"
 #include "devices/blk/blk.h"
 #include "devices/null/null.h"
 #include "vqsim/guest.h"
@@ -75,7 +76,7 @@ struct bench {
 	struct vqsim_blk blk;
 
 	/* Private. */
-	char first[256]; /* the first violation in words */
+	struct first_violation first;
 	uint8_t *snapshot[BENCH_REGIONS];
 	struct vqsim_region allowed[BENCH_ALLOWED_MAX];
 	unsigned allowed_count;

@@ -20,7 +20,7 @@
 #include "vqsim/memory.h"
 
 #define PACKED_QUEUE_BASE UINT64_C(0x100000)
-#define PACKED_QUEUE_SIZE (1u << 20) /* of guest memory */
+#define PACKED_QUEUE_SIZE (8u << 20) /* of guest memory */
 
 #define PACKED VIRTIO_FEATURE(VIRTIO_F_RING_PACKED)
 #define EVENT  VIRTIO_FEATURE(VIRTIO_RING_F_EVENT_IDX)

@@ -30,9 +30,8 @@ uint64_t fixture_rules_broken(const struct fixture *f)
 /* Broken: the rule and nothing but it. */
 void fixture_assert_broken(const struct fixture *f, uint64_t rules)
 {
-	if (fixture_rules_broken(f) != rules)
-		print_error("first: %s; %s\n", vqsim_rules[f->referee.first.rule].clause,
-			    f->referee.first.detail);
+	if (f->referee.violations > 0 && fixture_rules_broken(f) != rules)
+		vqsim_referee_print(&f->referee, &f->referee.first, stderr);
 	assert_int_equal(fixture_rules_broken(f), rules);
 }
 

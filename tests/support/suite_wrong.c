@@ -17,36 +17,23 @@ extern const struct vqsim_wrong suite_wrong_order[];
 extern const struct vqsim_wrong suite_wrong_chain[];
 extern const struct vqsim_wrong suite_wrong_table[];
 extern const struct vqsim_wrong suite_wrong_memory[];
+extern const struct vqsim_wrong suite_wrong_fs[];
+extern const struct vqsim_wrong suite_wrong_fs_files[];
 
 const struct vqsim_wrong *const suite_wrong_tables[] = {
-	suite_wrong_smoke,
-	suite_wrong_blk,
-	suite_wrong_blk_config,
-	suite_wrong_life,
-	suite_wrong_notify,
-	suite_wrong_kick,
-	suite_wrong_used,
-	suite_wrong_packed,
-	suite_wrong_order,
-	suite_wrong_chain,
-	suite_wrong_table,
-	suite_wrong_memory,
-	NULL,
+	suite_wrong_smoke, suite_wrong_blk,      suite_wrong_blk_config,
+	suite_wrong_life,  suite_wrong_notify,   suite_wrong_kick,
+	suite_wrong_used,  suite_wrong_packed,   suite_wrong_order,
+	suite_wrong_chain, suite_wrong_table,    suite_wrong_memory,
+	suite_wrong_fs,    suite_wrong_fs_files, NULL,
 };
 
 /* What the points of a case came to. */
 struct tally {
-	const struct vqsim_wrong *row;
-	unsigned passed, failed, blamed; /* blamed: failed for the right clause */
+	const char *clause;              /* that is to be blamed */
+	unsigned passed, failed, blamed; /* blamed: failed for that clause */
 	struct vqsim_outcome last;       /* that did not pass */
 };
-
-static bool right_clause(const struct vqsim_wrong *row, const struct vqsim_outcome *outcome)
-{
-	if (row->clause)
-		return strcmp(row->clause, outcome->clause) == 0;
-	return vqsim_case_names(outcome->test->clauses, outcome->clause);
-}
 
 static void count(void *opaque, const struct vqsim_outcome *outcome)
 {
@@ -59,24 +46,56 @@ static void count(void *opaque, const struct vqsim_outcome *outcome)
 	if (outcome->result != VQSIM_FAILED)
 		return;
 	tally->failed++;
-	tally->blamed += right_clause(tally->row, outcome);
+	tally->blamed += strcmp(tally->clause, outcome->clause) == 0;
 }
 
-static void judge(const struct tally *tally, struct suite_verdict *verdict)
+bool suite_wrong_is_about(const struct vqsim_wrong *row, const struct vqsim_case *test,
+			  const char *clause, bool tolerated)
 {
-	verdict->right =
-		tally->row->tolerated ? tally->passed > 0 && tally->failed == 0 : tally->blamed > 0;
+	const char *own = row->clause ? row->clause : test->clauses;
+	size_t size = strcspn(own, " ");
+
+	return strcmp(row->test, test->name) == 0 && row->tolerated == tolerated &&
+	       (!clause || (strlen(clause) == size && strncmp(own, clause, size) == 0));
+}
+
+static void judge(const struct vqsim_wrong *row, const struct tally *tally,
+		  const struct tally *bare, struct suite_verdict *verdict)
+{
+	verdict->right = row->tolerated ? tally->passed > 0 && tally->failed == 0
+					: tally->blamed > 0 && bare->blamed == 0;
 	snprintf(verdict->words, sizeof(verdict->words),
-		 "%s: passed at %u points, failed at %u, for the right clause at %u; last: %s %s",
-		 tally->row->test, tally->passed, tally->failed, tally->blamed, tally->last.clause,
-		 tally->last.text);
+		 "%s: passed at %u points, failed at %u, for %s at %u, "
+		 "with a bring-up alone at %u; last: %s %s",
+		 row->test, tally->passed, tally->failed, tally->clause, tally->blamed,
+		 bare->blamed, tally->last.clause, tally->last.text);
+}
+
+/* The case, and for what must be caught the same with a body that does nothing but bring it up. */
+static void play(const struct vqsim_wrong *row, const struct vqsim_case *test,
+		 const struct vqsim_subject *subject, struct suite_verdict *verdict)
+{
+	const char *clauses = row->clause ? row->clause : test->clauses;
+	char clause[24];
+	struct tally tally = {.clause = clause}, bare_tally = {.clause = clause};
+	struct vqsim_totals totals = {{0}};
+	struct vqsim_case bare = *test;
+	int error;
+
+	snprintf(clause, sizeof(clause), "%.*s", (int)strcspn(clauses, " "), clauses);
+	bare.run = vqsim_suite_up;
+	error = vqsim_suite_run_case(subject, test, count, &tally, &totals);
+	if (error == 0 && !row->tolerated)
+		error = vqsim_suite_run_case(subject, &bare, count, &bare_tally, &totals);
+	if (error == 0)
+		judge(row, &tally, &bare_tally, verdict);
+	else
+		snprintf(verdict->words, sizeof(verdict->words), "%s: no such subject", row->test);
 }
 
 void suite_wrong_try(const struct vqsim_wrong *row, struct suite_verdict *verdict)
 {
 	const struct vqsim_case *test = vqsim_case_find(row->test);
-	struct tally tally = {.row = row};
-	struct vqsim_totals totals = {{0}};
 	struct vqsim_subject subject;
 
 	verdict->right = false;
@@ -90,23 +109,22 @@ void suite_wrong_try(const struct vqsim_wrong *row, struct suite_verdict *verdic
 	}
 	subject.wrap_device = row->wrap_device;
 	subject.wrap_store = row->wrap_store;
+	subject.wrap_session = row->wrap_session;
 	subject.how = row->how;
 	if (row->ops)
 		subject.ops = row->ops;
-	if (vqsim_suite_run_case(&subject, test, count, &tally, &totals) == 0)
-		judge(&tally, verdict);
-	else
-		snprintf(verdict->words, sizeof(verdict->words), "%s: no such subject", row->test);
+	play(row, test, &subject, verdict);
 	vqsim_subject_finish(&subject);
 }
 
-bool suite_wrong_proves(const struct vqsim_case *test)
+/* clause NULL: any of the case's. */
+static bool some_row_is_right(const struct vqsim_case *test, const char *clause, bool tolerated)
 {
 	struct suite_verdict verdict;
 
 	for (unsigned t = 0; suite_wrong_tables[t]; t++) {
 		for (const struct vqsim_wrong *row = suite_wrong_tables[t]; row->test; row++) {
-			if (strcmp(row->test, test->name) != 0)
+			if (!suite_wrong_is_about(row, test, clause, tolerated))
 				continue;
 			suite_wrong_try(row, &verdict);
 			if (verdict.right)
@@ -114,4 +132,13 @@ bool suite_wrong_proves(const struct vqsim_case *test)
 		}
 	}
 	return false;
+}
+
+enum suite_proof suite_wrong_proof(const struct vqsim_case *test, const char *clause)
+{
+	if (some_row_is_right(test, clause, false))
+		return SUITE_CAUGHT;
+	if (some_row_is_right(test, clause, true) && some_row_is_right(test, NULL, false))
+		return SUITE_PERMITTED;
+	return SUITE_UNPROVEN;
 }

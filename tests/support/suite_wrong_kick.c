@@ -354,6 +354,7 @@ const struct vqsim_wrong suite_wrong_kick[] = {
 	 .wrong = "no kicks while it works (tolerated)"},
 	{.test = "kick_obeyed",
 	 SCRIBBLES(event_ahead_at_work),
+	 .clause = "SPLIT-D-21",
 	 .tolerated = true,
 	 .wrong = "a later kick while it works (tolerated)"},
 	{.test = "kick_obeyed",

@@ -3,6 +3,7 @@
  * Devices that are wrong in how they live: status, features, resets, config space.
  */
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
 
 #include <linux/virtio_blk.h>
@@ -148,6 +149,18 @@ static int sulks(struct virtio_device *dev, uint16_t index, const struct virtio_
 	return inner->ops->queue_start(inner, index, setup);
 }
 
+/* The same in another place: what they send is never looked at. */
+static enum virtio_progress ignores(struct virtio_device *dev, uint16_t index, uint32_t budget)
+{
+	struct virtio_device *inner = wrong_wrap_inner(dev);
+	struct wrong_wrap *wrap = wrong_wrap_of(dev);
+	const struct offer *offer = wrap->bend->how;
+
+	if (offer->with & ~wrap->features)
+		return VIRTIO_IDLE;
+	return inner->ops->progress(inner, index, budget);
+}
+
 #define OFFER(bits_without, bits_with)                                      \
 	.wrap_device = wrong_wrap_create, .how = &(const struct wrong_bend) \
 	{                                                                   \
@@ -162,7 +175,31 @@ static int sulks(struct virtio_device *dev, uint16_t index, const struct virtio_
 		.how = &(const struct offer){.with = VIRTIO_FEATURE(bit)},  \
 	}
 
+/* What it offers it accepts, and then it fails. */
+static int fails_with_it(struct virtio_device *dev, uint16_t index,
+			 const struct virtio_queue_setup *setup)
+{
+	struct virtio_device *inner = wrong_wrap_inner(dev);
+	const struct offer *offer = wrong_wrap_of(dev)->bend->how;
+
+	if (offer->with & wrong_wrap_of(dev)->features)
+		return -EINVAL;
+	return inner->ops->queue_start(inner, index, setup);
+}
+
 /* Resets */
+
+/* The first driver's choice of a ring is that of all later ones. */
+static int one_format(struct virtio_device *dev, uint64_t features)
+{
+	struct virtio_device *inner = wrong_wrap_inner(dev);
+	unsigned packed = !!(features & VIRTIO_FEATURE(VIRTIO_F_RING_PACKED)) + 1u;
+	struct wrong_wrap *wrap = wrong_wrap_of(dev);
+
+	if (wrap->calls == 0)
+		wrap->calls = packed;
+	return wrap->calls == packed ? inner->ops->set_features(inner, features) : -EINVAL;
+}
 
 /* Once it was used a reset takes for ever, or nearly so: the suite must be able to let go. */
 static enum virtio_completion slow_reset(struct virtio_device *dev)
@@ -202,23 +239,34 @@ static int start_where_it_was(struct virtio_device *dev, uint16_t index,
 
 /* Config space */
 
+/* The capacity is there, so that there is a disk; the block size comes with its feature. */
 static int blank_until_negotiated(struct virtio_device *dev, uint32_t offset, void *buf,
 				  uint32_t size)
 {
+	const uint32_t from = offsetof(struct virtio_blk_config, blk_size);
 	struct virtio_device *inner = wrong_wrap_inner(dev);
+	int error = inner->ops->config_read(inner, offset, buf, size);
+	uint8_t *bytes = buf;
 
-	if (wrong_wrap_of(dev)->features)
-		return inner->ops->config_read(inner, offset, buf, size);
-	memset(buf, 0, size);
-	return 0;
+	for (uint32_t at = 0; at < size && !wrong_wrap_of(dev)->features; at++)
+		if (offset + at >= from && offset + at < from + sizeof(uint32_t))
+			bytes[at] = 0;
+	return error;
 }
 
-static int blank_if_wide(struct virtio_device *dev, uint32_t offset, void *buf, uint32_t size)
+static int refuse_halves(struct virtio_device *dev, uint32_t offset, void *buf, uint32_t size)
+{
+	struct virtio_device *inner = wrong_wrap_inner(dev);
+
+	return size == 2 ? -EINVAL : inner->ops->config_read(inner, offset, buf, size);
+}
+
+static int blank_across_words(struct virtio_device *dev, uint32_t offset, void *buf, uint32_t size)
 {
 	struct virtio_device *inner = wrong_wrap_inner(dev);
 	int error = inner->ops->config_read(inner, offset, buf, size);
 
-	if (size > 1)
+	if (offset % 4 + size > 4 && offset % 4 != 0)
 		memset(buf, 0, size);
 	return error;
 }
@@ -291,6 +339,10 @@ const struct vqsim_wrong suite_wrong_life[] = {
 	 OFFER(0, VIRTIO_FEATURE(30)),
 	 .clause = "FEAT-D-04",
 	 .wrong = "a reserved bit"},
+	{.test = "features_only_what_works",
+	 OFFER_AND(queue_start, fails_with_it, VIRTIO_BLK_F_SEG_MAX),
+	 .clause = "FEAT-D-04",
+	 .wrong = "a bit that does not work"},
 	{.test = "features_accepted_again",
 	 BENT(.set_features = tires),
 	 .clause = "FEAT-D-05",
@@ -305,21 +357,34 @@ const struct vqsim_wrong suite_wrong_life[] = {
 	 .wrong = "no VERSION_1"},
 	{.test = "features_without_version_1",
 	 OFFER_AND(set_features, insists, VIRTIO_F_VERSION_1),
+	 .clause = "RFB-D-02",
 	 .tolerated = true,
 	 .wrong = "it insists (tolerated)"},
+	{.test = "features_without_version_1",
+	 OFFER_AND(queue_start, sulks, VIRTIO_F_VERSION_1),
+	 .clause = "RFB-D-02",
+	 .wrong = "it accepts and does not serve"},
+	{.test = "features_without_version_1",
+	 OFFER_AND(progress, ignores, VIRTIO_F_VERSION_1),
+	 .clause = "RFB-D-02",
+	 .wrong = "it accepts and does not answer"},
 	{.test = "features_without_access_platform",
 	 OFFER_AND(set_features, insists, VIRTIO_F_ACCESS_PLATFORM),
+	 .clause = "RFB-D-04",
 	 .tolerated = true,
 	 .wrong = "it insists (tolerated)"},
 	{.test = "features_without_access_platform",
 	 OFFER_AND(queue_start, sulks, VIRTIO_F_ACCESS_PLATFORM),
+	 .clause = "RFB-D-04",
 	 .wrong = "it accepts and does not serve"},
 	{.test = "features_without_order_platform",
 	 OFFER_AND(set_features, insists, VIRTIO_F_ORDER_PLATFORM),
+	 .clause = "RFB-D-06",
 	 .tolerated = true,
 	 .wrong = "it insists (tolerated)"},
 	{.test = "features_without_order_platform",
 	 OFFER_AND(queue_start, sulks, VIRTIO_F_ORDER_PLATFORM),
+	 .clause = "RFB-D-06",
 	 .wrong = "it accepts and does not serve"},
 	{.test = "features_no_sr_iov",
 	 OFFER(0, VIRTIO_FEATURE(37)),
@@ -342,6 +407,10 @@ const struct vqsim_wrong suite_wrong_life[] = {
 	 BENT(.queue_start = start_late),
 	 .clause = "RESET-DX-01",
 	 .wrong = "old indices"},
+	{.test = "reset_forgets",
+	 BENT(.set_features = one_format),
+	 .clause = "RESET-DX-01",
+	 .wrong = "an old format"},
 	{.test = "reset_forgets_rings",
 	 BENT(.config_read = scribble),
 	 .clause = "RESET-DX-01",
@@ -366,11 +435,15 @@ const struct vqsim_wrong suite_wrong_life[] = {
 	{.test = "config_readable_early",
 	 BENT(.config_read = blank_until_negotiated),
 	 .clause = "CONFIG-D-01",
-	 .wrong = "zeroes before FEATURES_OK"},
+	 .wrong = "no block size before FEATURES_OK"},
 	{.test = "config_any_access",
-	 BENT(.config_read = blank_if_wide),
+	 BENT(.config_read = refuse_halves),
 	 .clause = "CONFIG-D-01",
-	 .wrong = "only single bytes can be read"},
+	 .wrong = "two bytes cannot be read"},
+	{.test = "config_any_access",
+	 BENT(.config_read = blank_across_words),
+	 .clause = "CONFIG-D-01",
+	 .wrong = "zeroes across words"},
 	{.test = "config_generation_counts",
 	 BENT(.config_generation = same_generation),
 	 .clause = "CONFIG-DX-02",

@@ -70,6 +70,11 @@ static void index_by_one(struct wrong_ring *ring)
 		ring->used->idx = htole16(ring->used_was + 1u);
 }
 
+static bool no_reads(struct blk_io *io)
+{
+	return io->op != BLK_OP_READ;
+}
+
 /* Two that end together change places. */
 static void change_places(struct wrong_ring *ring)
 {
@@ -136,6 +141,10 @@ const struct vqsim_wrong suite_wrong_order[] = {
 	 BENT(.progress = second_first),
 	 .clause = "PACKED-D-01",
 	 .wrong = "the second one first"},
+	{.test = "packed_start_order",
+	 STORE(no_reads),
+	 .clause = "PACKED-D-01",
+	 .wrong = "none is started"},
 
 	{.test = "packed_completion_order",
 	 RING(change_places),

@@ -3,6 +3,7 @@
  * Devices that are wrong in what they say of a chain that they are done with.
  */
 #include <endian.h>
+#include <errno.h>
 #include <string.h>
 
 #include <linux/virtio_config.h>
@@ -175,6 +176,16 @@ static uint16_t sixty_four_thousand(struct virtio_device *dev, uint16_t index)
 	return index > 0 ? 65535 : inner->ops->queue_size_max(inner, index);
 }
 
+static int less_than_promised(struct virtio_device *dev, uint16_t index,
+			      const struct virtio_queue_setup *setup)
+{
+	struct virtio_device *inner = wrong_wrap_inner(dev);
+
+	if (setup->size == inner->ops->queue_size_max(inner, index))
+		return -EINVAL;
+	return inner->ops->queue_start(inner, index, setup);
+}
+
 const struct vqsim_wrong suite_wrong_used[] = {
 	{.test = "used_in_place_in_time",
 	 SIGNAL(tell_before_len),
@@ -257,5 +268,9 @@ const struct vqsim_wrong suite_wrong_used[] = {
 	 BENT(.queue_size_max = sixty_four_thousand),
 	 .clause = "SPLIT-DX-01",
 	 .wrong = "too large, of a later queue"},
+	{.test = "queue_size_maximum",
+	 BENT(.queue_start = less_than_promised),
+	 .clause = "SPLIT-DX-01",
+	 .wrong = "less than it says"},
 	{.test = NULL},
 };

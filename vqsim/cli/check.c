@@ -49,6 +49,24 @@ static bool check_filter(const struct vqsim_filter *filter)
 	return false;
 }
 
+/* Whether some device has this point; NULL is every point. */
+static bool check_point(const char *name)
+{
+	struct vqsim_point points[VQSIM_POINTS_MAX];
+	unsigned count = vqsim_points(~UINT64_C(0), points);
+	char own[VQSIM_POINT_NAME];
+
+	if (name == NULL)
+		return true;
+	for (unsigned i = 0; i < count; i++) {
+		vqsim_point_name(&points[i], own);
+		if (strcmp(own, name) == 0)
+			return true;
+	}
+	cli_complain("no point is called '%s'; give one as the table has it", name);
+	return false;
+}
+
 static void complain_file(const char *path, int error)
 {
 	if (error == -EINVAL)
@@ -77,7 +95,7 @@ static void complain_device(const char *device, int error)
 			     VQSIM_SUITE_DISK_MIN >> 10, VQSIM_SUITE_DISK_MAX >> 20);
 	else
 		cli_complain("unknown device '%s'; give blk:ram, blk:ram:SIZE, blk:file:PATH, "
-			     "null or null:bare",
+			     "fs:ram, fs:dir, null or null:bare",
 			     device);
 }
 
@@ -191,7 +209,7 @@ int cli_check(int argc, char **argv)
 	case PARSE_BAD:
 		return CLI_BAD;
 	}
-	if (!check_filter(&options.filter))
+	if (!check_filter(&options.filter) || !check_point(options.filter.point))
 		return CLI_BAD;
 	if (options.list) {
 		print_list(&options.filter);

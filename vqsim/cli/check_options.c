@@ -38,6 +38,14 @@ static bool apply_clause(void *values, const char *value)
 	return true;
 }
 
+static bool apply_point(void *values, const char *value)
+{
+	struct check_options *options = values;
+
+	options->filter.point = value;
+	return true;
+}
+
 static bool apply_tap(void *values, const char *value)
 {
 	struct check_options *options = values;
@@ -70,6 +78,8 @@ static const struct parse_option check_words[] = {
 	{"filter", "PATTERN", "only cases with this in their name; * and ? match the whole name",
 	 apply_filter},
 	{"clause", "ID", "only cases that test this clause, such as SPLIT-D-22", apply_clause},
+	{"point", "NAME", "only at this point of the matrix, such as split,direct,1x16",
+	 apply_point},
 	{"tap", NULL, "print TAP 13 and not the table", apply_tap},
 	{"junit", "FILE", "also write a JUnit XML document; - is standard output", apply_junit},
 	{"quiet", NULL, "no table; failures are still told", apply_quiet},
@@ -110,7 +120,8 @@ static const struct parse_command check = {
 		"devices:\n"
 		"  null           a ring and nothing behind it; null:bare leaves the data alone\n"
 		"  blk:ram        the block device on memory, of 256K; blk:ram:SIZE of another size\n"
-		"  blk:file:PATH  the block device on a file, whose content is overwritten\n\n"
+		"  blk:file:PATH  the block device on a file, whose content is overwritten\n"
+		"  fs:ram         the file-system device on memory; fs:dir: on a scratch directory\n\n"
 		"options:\n",
 	.behind = "\nexit status: 0 no case failed; 1 one did; 2 bad arguments or files\n",
 	.options = check_words,

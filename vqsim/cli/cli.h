@@ -27,8 +27,14 @@ void cli_complain(const char *format, ...) __attribute__((format(printf, 1, 2)))
 /* `vqsim run blk`. argv[0] is "blk". Returns an exit code. */
 int cli_run_blk(int argc, char **argv);
 
+/* `vqsim run fs`. argv[0] is "fs". Returns an exit code. */
+int cli_run_fs(int argc, char **argv);
+
 /* `vqsim check`. argv[0] is "check". Returns an exit code. */
 int cli_check(int argc, char **argv);
+
+/* `vqsim mount`. argv[0] is "mount". Returns an exit code, or the status of the command that it ran. */
+int cli_mount(int argc, char **argv);
 
 #ifdef __cplusplus
 }

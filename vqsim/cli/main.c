@@ -5,9 +5,14 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "command_line.h"
 #include "../version.h"
+
+/* Where violations are drawn unless the environment says otherwise. */
+#define VIOLATIONS "vqsim-violations"
 
 struct cli_command {
 	const char *name;
@@ -78,6 +83,7 @@ static int dispatch(const struct cli_level *level, int argc, char **argv)
 
 static const struct cli_command devices[] = {
 	{"blk", "the block device (virtio 1.3, 5.2)", cli_run_blk},
+	{"fs", "the file-system device (virtio 1.3, 5.11)", cli_run_fs},
 };
 
 static const struct cli_level run_level = {
@@ -96,6 +102,7 @@ static int run_device(int argc, char **argv)
 static const struct cli_command commands[] = {
 	{"run", "drive a device with a simulated guest", run_device},
 	{"check", "run the conformance suite against a device", cli_check},
+	{"mount", "use the file-system device through this kernel", cli_mount},
 };
 
 static const struct cli_level top_level = {
@@ -117,5 +124,11 @@ static int flush_output(int status)
 
 int main(int argc, char **argv)
 {
-	return flush_output(dispatch(&top_level, argc, argv));
+	int status;
+
+	command_line_keep(argc, argv);
+	setenv("VQSIM_VIOLATIONS", VIOLATIONS, 0);
+	status = flush_output(dispatch(&top_level, argc, argv));
+	command_line_drop();
+	return status;
 }

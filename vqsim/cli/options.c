@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "options.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <linux/virtio_blk.h>
@@ -12,6 +10,7 @@
 
 #include "cli.h"
 #include "features.h"
+#include "number.h"
 #include "../../devices/device.h"
 
 #define SECTOR           512u
@@ -23,48 +22,6 @@
 
 static const char *const workload_names[] = {"read", "write", "verify", "mix"};
 static const char *const indirect_names[] = {"auto", "always", "never"};
-
-/* What a number may be. */
-struct number_spec {
-	const char *option;
-	uint64_t min, max;
-	bool suffix; /* K, M, G and T multiply by powers of 1024 */
-};
-
-static unsigned suffix_shift(char c)
-{
-	static const char suffixes[] = "KMGT";
-	const char *found = c == '\0' ? NULL : strchr(suffixes, c);
-
-	return found == NULL ? 0 : 10u * (unsigned)(found - suffixes + 1);
-}
-
-/* Digits and at most one suffix; false for anything else, also for what does not fit. */
-static bool read_number(const char *text, bool suffix, uint64_t *number)
-{
-	unsigned shift;
-	char *end;
-
-	if (text[0] < '0' || text[0] > '9')
-		return false;
-	errno = 0;
-	*number = strtoull(text, &end, 10);
-	shift = suffix ? suffix_shift(*end) : 0;
-	if (errno != 0 || *number > UINT64_MAX >> shift)
-		return false;
-	*number <<= shift;
-	return end[shift != 0] == '\0';
-}
-
-static bool parse_number(const struct number_spec *spec, const char *text, uint64_t *number)
-{
-	if (read_number(text, spec->suffix, number) && *number >= spec->min && *number <= spec->max)
-		return true;
-	cli_complain("%s cannot be '%s'; give a number from %" PRIu64 " to %" PRIu64 "%s",
-		     spec->option, text, spec->min, spec->max,
-		     spec->suffix ? " (K, M, G, T: times 1024)" : "");
-	return false;
-}
 
 static bool parse_word(const char *option, const char *const *words, unsigned count,
 		       const char *text, unsigned *index)
@@ -91,7 +48,7 @@ static bool apply_store(void *values, const char *value)
 	options->store = value;
 	options->file_path = NULL;
 	if (strncmp(value, "ram:", 4) == 0) {
-		if (!parse_number(&size, value + 4, &options->ram_size))
+		if (!number_parse(&size, value + 4, &options->ram_size))
 			return false;
 		if (options->ram_size % SECTOR == 0)
 			return true;
@@ -135,7 +92,7 @@ static bool apply_seed(void *values, const char *value)
 	struct run_options *options = values;
 	static const struct number_spec spec = {"--seed", 0, UINT64_MAX, false};
 
-	return parse_number(&spec, value, &options->seed);
+	return number_parse(&spec, value, &options->seed);
 }
 
 static bool apply_requests(void *values, const char *value)
@@ -143,7 +100,7 @@ static bool apply_requests(void *values, const char *value)
 	struct run_options *options = values;
 	static const struct number_spec spec = {"--requests", 1, UINT64_C(1) << 48, true};
 
-	return parse_number(&spec, value, &options->requests);
+	return number_parse(&spec, value, &options->requests);
 }
 
 static bool apply_queue_size(void *values, const char *value)
@@ -151,7 +108,7 @@ static bool apply_queue_size(void *values, const char *value)
 	struct run_options *options = values;
 	uint64_t n;
 
-	if (!read_number(value, false, &n) || n < QUEUE_SIZE_MIN || n > QUEUE_SIZE_MAX) {
+	if (!number_read(value, false, &n) || n < QUEUE_SIZE_MIN || n > QUEUE_SIZE_MAX) {
 		cli_complain("--queue-size cannot be '%s'; a split ring has a power of two "
 			     "from %u to %u elements, a packed ring any number of them",
 			     value, QUEUE_SIZE_MIN, QUEUE_SIZE_MAX);
@@ -167,7 +124,7 @@ static bool apply_queues(void *values, const char *value)
 	static const struct number_spec spec = {"--queues", 1, QUEUE_COUNT_MAX, false};
 	uint64_t n;
 
-	if (!parse_number(&spec, value, &n))
+	if (!number_parse(&spec, value, &n))
 		return false;
 	options->queue_count = (uint16_t)n;
 	return true;
@@ -179,7 +136,7 @@ static bool apply_depth(void *values, const char *value)
 	static const struct number_spec spec = {"--depth", 1, QUEUE_SIZE_MAX, false};
 	uint64_t n;
 
-	if (!parse_number(&spec, value, &n))
+	if (!number_parse(&spec, value, &n))
 		return false;
 	options->depth = (uint16_t)n;
 	return true;
@@ -191,7 +148,7 @@ static bool apply_block_size(void *values, const char *value)
 	static const struct number_spec spec = {"--block-size", SECTOR, BLOCK_SIZE_MAX, true};
 	uint64_t n;
 
-	if (!parse_number(&spec, value, &n))
+	if (!number_parse(&spec, value, &n))
 		return false;
 	if (n % SECTOR != 0) {
 		cli_complain("--block-size cannot be '%s'; give a multiple of 512", value);

@@ -45,6 +45,19 @@ static int fill_getopt_table(const struct parse_command *command, struct option 
 	return i;
 }
 
+static enum parse_result take_words(const struct parse_command *command, void *values, int count,
+				    char **words)
+{
+	if (count > 0 && !command->word) {
+		cli_complain("unexpected word '%s'; see '%s --help'", words[0], command->name);
+		return PARSE_BAD;
+	}
+	for (int i = 0; i < count; i++)
+		if (!command->word(values, words[i]))
+			return PARSE_BAD;
+	return PARSE_RUN;
+}
+
 static enum parse_result parse_all(const struct parse_command *command, void *values, int argc,
 				   char **argv)
 {
@@ -66,10 +79,7 @@ static enum parse_result parse_all(const struct parse_command *command, void *va
 		if (!option->apply(values, optarg))
 			return PARSE_BAD;
 	}
-	if (optind == argc)
-		return PARSE_RUN;
-	cli_complain("unexpected word '%s'; see '%s --help'", argv[optind], command->name);
-	return PARSE_BAD;
+	return take_words(command, values, argc - optind, argv + optind);
 }
 
 enum parse_result parse_words(const struct parse_command *command, void *values, int argc,

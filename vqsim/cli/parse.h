@@ -42,6 +42,9 @@ struct parse_command {
 
 	/* What is wrong with the values taken together, or NULL. */
 	const char *(*contradiction)(const void *values);
+
+	/* Take a word that belongs to no option, as apply does. NULL: there are none. */
+	bool (*word)(void *values, const char *word);
 };
 
 /* Parse argv[1..] into *values, which has the defaults; strings that are kept point into argv. */

@@ -85,8 +85,9 @@ void report_table(FILE *out, const struct workload *w)
 	fprintf(out, "%-14s %12" PRIu64 "\n", "violations", sums.violations);
 	for (rule = 0; rule < VQSIM_RULE_COUNT; rule++) {
 		if (referee->counts[rule] > 0)
-			fprintf(out, "  %-12s %12" PRIu64 "  %s\n", vqsim_rules[rule].clause,
-				referee->counts[rule], vqsim_rules[rule].text);
+			fprintf(out, "  %-12s %12" PRIu64 "  %s\n",
+				vqsim_referee_clause(referee, rule), referee->counts[rule],
+				vqsim_rules[rule].text);
 	}
 }
 
@@ -156,7 +157,7 @@ static void print_json_rules(FILE *out, const struct vqsim_referee *referee)
 		if (referee->counts[rule] == 0)
 			continue;
 		fprintf(out, "%s{\"clause\": \"%s\", \"count\": %" PRIu64 ", \"rule\": ", separator,
-			vqsim_rules[rule].clause, referee->counts[rule]);
+			vqsim_referee_clause(referee, rule), referee->counts[rule]);
 		print_json_string(out, vqsim_rules[rule].text);
 		fprintf(out, "}");
 		separator = ", ";

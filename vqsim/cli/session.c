@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "command_line.h"
+
 /* The parts of a request slot besides its data: header, status, table, canaries, alignment. */
 #define SLOT_EXTRA 16384u
 
@@ -267,6 +269,7 @@ static int make_parts(struct session *session)
 		err = make_memory(session);
 	if (err == 0)
 		err = vqsim_referee_init(&session->referee, &session->memory);
+	session->referee.replay_hint = command_line();
 	if (err == 0)
 		err = vqsim_guest_init(&session->guest, &session->memory, session->device,
 				       &session->referee);

@@ -26,6 +26,10 @@ void referee_expose_ring(struct vqsim_referee *referee, const struct vqsim_refer
 		.queue = (uint16_t)(q - referee->queues), .name = -1, .what = what};
 	uint32_t list = 0;
 
+	if (gpa < referee->rings_from)
+		referee->rings_from = gpa;
+	if (gpa + size > referee->rings_to)
+		referee->rings_to = gpa + size;
 	referee_define(referee, gpa, size, true);
 	lend(referee, &list, gpa, size, &purpose);
 }

@@ -132,7 +132,7 @@ static int queue_set_up(struct vqsim_referee *referee, struct vqsim_referee_queu
 	q->outstanding = 0;
 	q->malformed = 0;
 	q->order_first = 0;
-	q->in_reset = q->all_exposed = false;
+	q->in_reset = q->all_exposed = q->laid_over = false;
 	memset(q->parts, 0, sizeof(q->parts));
 	q->ops->set_up(referee, q);
 	referee_expose_ruined(referee, q);
@@ -145,6 +145,8 @@ int vqsim_referee_set_up(struct vqsim_referee *referee, uint64_t features,
 	referee->step++;
 	referee_note(referee, REFEREE_NOTE_SET_UP, 0, count, features);
 	referee->queue_count = 0;
+	referee->rings_from = UINT64_MAX;
+	referee->rings_to = 0;
 	if (reserve(referee, count) < 0)
 		return -ENOMEM;
 	referee->features = features;
@@ -442,7 +444,7 @@ void vqsim_referee_queue_after_reset(struct vqsim_referee *referee, uint16_t que
 	if (!q->in_reset || !q->readable)
 		return;
 	q->notifications = notifications;
-	if (queue_hash(referee, q, false) != q->reset_hash)
+	if (!q->laid_over && queue_hash(referee, q, false) != q->reset_hash)
 		vqsim_referee_violation(referee, VQSIM_RULE_QUEUE_RESET_USED, queue,
 					"the ring changed after the queue was reset");
 	q->readable = false;

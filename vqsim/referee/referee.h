@@ -54,17 +54,17 @@ enum vqsim_rule {
 	VQSIM_RULE_AVAIL_EVENT,      /* SPLIT-DX-12 */
 	VQSIM_RULE_READABLE_WRITTEN, /* SPLIT-D-03 */
 	VQSIM_RULE_FOOTPRINT,        /* SPLIT-D-16: a canary beside a buffer changed */
-	VQSIM_RULE_CHAIN_LOST,       /* BLK-DX-11: idle with a chain that was not used */
-	VQSIM_RULE_KICK_LOST,        /* SPLIT-D-21: idle and deaf */
-	VQSIM_RULE_PROGRESS,         /* BLK-DX-11: no end of one kick */
-	VQSIM_RULE_EARLY_USE,        /* STATUS-D-01 */
-	VQSIM_RULE_EARLY_NOTIFY,     /* STATUS-D-02 */
-	VQSIM_RULE_NEEDLESS_RESET,   /* STATUS-D-03: a reset asked for without a cause */
-	VQSIM_RULE_RESET_SILENT,     /* STATUS-D-04: no config-change notification with it */
-	VQSIM_RULE_AFTER_RESET,      /* RESET-D-02, RESET-D-03 */
-	VQSIM_RULE_STATUS,           /* BLK-DX-11: status byte not written, or wrong */
-	VQSIM_RULE_DATA,             /* BLK-DX-05: read data differs from the model */
-	VQSIM_RULE_DURABLE,          /* BLK-D-21 */
+	VQSIM_RULE_CHAIN_LOST,     /* SPLIT-DX-02, BLK-DX-11: idle with a chain that was not used */
+	VQSIM_RULE_KICK_LOST,      /* SPLIT-D-19, SPLIT-D-21: idle and deaf */
+	VQSIM_RULE_PROGRESS,       /* SPLIT-DX-02, BLK-DX-11: no end of one kick */
+	VQSIM_RULE_EARLY_USE,      /* STATUS-D-01 */
+	VQSIM_RULE_EARLY_NOTIFY,   /* STATUS-D-02 */
+	VQSIM_RULE_NEEDLESS_RESET, /* STATUS-D-03: a reset asked for without a cause */
+	VQSIM_RULE_RESET_SILENT,   /* STATUS-D-04: no config-change notification with it */
+	VQSIM_RULE_AFTER_RESET,    /* RESET-D-02, RESET-D-03 */
+	VQSIM_RULE_STATUS,         /* BLK-DX-11: status byte not written, or wrong */
+	VQSIM_RULE_DATA,           /* BLK-DX-05: read data differs from the model */
+	VQSIM_RULE_DURABLE,        /* BLK-D-21 */
 
 	/* IN_ORDER, both formats. */
 	VQSIM_RULE_IN_ORDER, /* RFB-D-05 */
@@ -98,12 +98,22 @@ enum vqsim_rule {
 	VQSIM_RULE_FS_REPLY,   /* FS-DX-05 */
 	VQSIM_RULE_FS_PAYLOAD, /* FS-DX-04: what is behind the header of a reply */
 	VQSIM_RULE_FS_SILENT,  /* FS-DX-06 */
+
+	/* What replies of a file system say: tree.h. */
+	VQSIM_RULE_TREE_ERROR,    /* FS-DX-04 */
+	VQSIM_RULE_TREE_ATTR,     /* FS-DX-04 */
+	VQSIM_RULE_TREE_TIME,     /* FS-DX-04 */
+	VQSIM_RULE_TREE_IDENTITY, /* FS-DX-04 */
+	VQSIM_RULE_TREE_NAMES,    /* FS-DX-04 */
+	VQSIM_RULE_TREE_DATA,     /* FS-D-07 */
+	VQSIM_RULE_TREE_XATTR,    /* FS-DX-04 */
+	VQSIM_RULE_TREE_LOCK,     /* FS-DX-04 */
 	VQSIM_RULE_COUNT
 };
 
-/* What is known of a rule without a run. */
+/* What is known of a rule without a run; vqsim_referee_clause knows more. */
 struct vqsim_rule_text {
-	const char *clause; /* "SPLIT-DX-02" */
+	const char *clause; /* "SPLIT-DX-02": of split rings, or whatever the ring */
 	const char *text;   /* one sentence */
 	const char *packed; /* the clause for packed rings, NULL: the same */
 };
@@ -114,7 +124,8 @@ struct vqsim_violation {
 	enum vqsim_rule rule;
 	uint16_t queue;
 	uint64_t step;      /* calls of the referee since it was made */
-	const char *clause; /* of the rule, for the format of this queue's ring */
+	const char *clause; /* of the rule, for this ring and device */
+	const char *text;   /* the rule in one sentence */
 	char detail[192];   /* what was seen, with numbers */
 };
 
@@ -149,8 +160,11 @@ struct vqsim_referee {
 	void (*sink)(void *opaque, const struct vqsim_violation *violation);
 	void *opaque;
 
-	/* The command or test that does the same again, for the report. NULL: not known. */
+	/* The command that does the same again, for the report. NULL: the path of this program. */
 	const char *replay_hint;
+
+	/* What tells this run from others of this program, in names of files. NULL: nothing does. */
+	const char *label;
 
 	/* What drivers fill writable memory with before they expose it; 0xa5 unless changed. */
 	uint8_t prefill;
@@ -160,6 +174,8 @@ struct vqsim_referee {
 
 	uint16_t queue_count;
 	struct vqsim_referee_queue *queues;
+
+	uint32_t device_id; /* 0: not known. A guest sets it */
 
 	/* What the device as a whole was seen to do. */
 	uint64_t features;
@@ -194,6 +210,7 @@ struct vqsim_referee {
 	uint64_t reset_notifications; /* sum over all queues */
 	uint64_t late_notifications;  /* part of it that came during the reset, of no known queue */
 	uint16_t queue_room;
+	uint64_t rings_from, rings_to; /* all rings lie in there */
 };
 
 /* A referee for a device in memory, which must outlive it. Returns 0 or -ENOMEM. */
@@ -282,14 +299,21 @@ void vqsim_referee_queue_after_reset(struct vqsim_referee *referee, uint16_t que
 int vqsim_referee_queue_set_up(struct vqsim_referee *referee, uint16_t queue,
 			       const struct virtio_queue_setup *setup);
 
+/* The clause of a rule, for the ring and the device of this referee. */
+const char *vqsim_referee_clause(const struct vqsim_referee *referee, enum vqsim_rule rule);
+
 /*
  * Print a violation in full: clause, rule, what was seen, the last steps, what replays
  * it, and the ring: as a picture in a file if the environment variable VQSIM_VIOLATIONS names a
  * folder that can be written to, otherwise as text. Only within the sink, or
  * before the referee is told anything else, ring and steps are those of the violation.
+ * vqsim_referee_print_rest: without the first line, which has clause, rule and what was seen; it
+ * may be about what somebody else than the referee saw.
  */
 void vqsim_referee_print(const struct vqsim_referee *referee,
 			 const struct vqsim_violation *violation, FILE *out);
+void vqsim_referee_print_rest(const struct vqsim_referee *referee,
+			      const struct vqsim_violation *violation, FILE *out);
 
 /* Whether the driver was seen to break the ring of this queue since the last reset. */
 bool vqsim_referee_queue_void(const struct vqsim_referee *referee, uint16_t queue);

@@ -212,6 +212,7 @@ struct vqsim_referee_queue {
 
 	/* This queue alone was reset. */
 	bool in_reset;
+	bool laid_over; /* the driver gave memory of the ring to the device as a writable buffer */
 	uint64_t reset_hash;
 	uint64_t reset_notifications;
 

@@ -3,8 +3,8 @@
  * The record of a violation and its report: what the guest told last, in words,
  * and the ring as it stands.
  *
- * A file is named after the program, the clause, the queue and the step, so that two
- * runs of the same steps write the same files.
+ * A file is named after the program, the label of the run, the clause, the queue and the
+ * step, so that two runs of the same steps write the same files.
  */
 #define _GNU_SOURCE
 
@@ -77,6 +77,11 @@ static const struct vqsim_referee_queue *queue_of(const struct vqsim_referee *re
 		       : NULL;
 }
 
+static const char *replay(const struct vqsim_referee *referee)
+{
+	return referee->replay_hint ? referee->replay_hint : program_invocation_name;
+}
+
 static void fill_picture(const struct vqsim_referee *referee,
 			 const struct vqsim_violation *violation, struct referee_picture *picture)
 {
@@ -85,18 +90,18 @@ static void fill_picture(const struct vqsim_referee *referee,
 
 	memset(picture, 0, sizeof(*picture));
 	picture->clause = violation->clause;
-	picture->rule = vqsim_rules[violation->rule].text;
+	picture->rule = violation->text;
 	picture->detail = violation->detail;
 	q->ops->draw(referee, q, picture);
 	for (unsigned i = 0; (note = note_at(referee, i)); i++)
 		note_text(note, picture->text[picture->lines++], sizeof(picture->text[0]));
-	if (referee->replay_hint)
-		snprintf(picture->text[picture->lines++], sizeof(picture->text[0]), "replay: %s",
-			 referee->replay_hint);
+	snprintf(picture->text[picture->lines++], sizeof(picture->text[0]), "replay: %s",
+		 replay(referee));
 }
 
 /* Returns NULL: the environment names no folder, or it cannot be written to. */
-static FILE *open_file(const struct vqsim_violation *violation, char name[PATH_MAX])
+static FILE *open_file(const struct vqsim_referee *referee, const struct vqsim_violation *violation,
+		       char name[PATH_MAX])
 {
 	const char *folder = getenv("VQSIM_VIOLATIONS");
 	int size;
@@ -105,10 +110,11 @@ static FILE *open_file(const struct vqsim_violation *violation, char name[PATH_M
 		return NULL;
 	if (mkdir(folder, 0777) != 0 && errno != EEXIST)
 		return NULL;
-	size = snprintf(name, PATH_MAX, "%s/%s-%s-q%u-step%llu.svg", folder,
-			program_invocation_short_name, violation->clause, violation->queue,
+	size = snprintf(name, PATH_MAX, "%s/%s%s%s-%s-q%u-step%llu.svg", folder,
+			program_invocation_short_name, referee->label ? "-" : "",
+			referee->label ? referee->label : "", violation->clause, violation->queue,
 			(unsigned long long)violation->step);
-	return size > 0 && size < PATH_MAX ? fopen(name, "w") : NULL;
+	return size > 0 && size < PATH_MAX ? fopen(name, "we") : NULL;
 }
 
 static void print_ring(const struct vqsim_referee *referee, const struct vqsim_violation *violation,
@@ -119,7 +125,7 @@ static void print_ring(const struct vqsim_referee *referee, const struct vqsim_v
 	FILE *file;
 
 	fill_picture(referee, violation, &picture);
-	file = open_file(violation, name);
+	file = open_file(referee, violation, name);
 	if (!file) {
 		referee_picture_text(&picture, out);
 		return;
@@ -131,25 +137,30 @@ static void print_ring(const struct vqsim_referee *referee, const struct vqsim_v
 
 static void print_line(const struct vqsim_violation *v, FILE *out)
 {
-	fprintf(out, "violation %s: %s; queue %u, step %llu: %s\n", v->clause,
-		vqsim_rules[v->rule].text, v->queue, (unsigned long long)v->step, v->detail);
+	fprintf(out, "violation %s: %s; queue %u, step %llu: %s\n", v->clause, v->text, v->queue,
+		(unsigned long long)v->step, v->detail);
+}
+
+void vqsim_referee_print_rest(const struct vqsim_referee *referee,
+			      const struct vqsim_violation *violation, FILE *out)
+{
+	const struct vqsim_referee_note *note;
+	char text[128];
+
+	for (unsigned i = 0; (note = note_at(referee, i)); i++) {
+		note_text(note, text, sizeof(text));
+		fprintf(out, "  step %s\n", text);
+	}
+	fprintf(out, "  replay: %s\n", replay(referee));
+	if (queue_of(referee, violation->queue))
+		print_ring(referee, violation, out);
 }
 
 void vqsim_referee_print(const struct vqsim_referee *referee,
 			 const struct vqsim_violation *violation, FILE *out)
 {
-	const struct vqsim_referee_note *note;
-	char text[128];
-
 	print_line(violation, out);
-	for (unsigned i = 0; (note = note_at(referee, i)); i++) {
-		note_text(note, text, sizeof(text));
-		fprintf(out, "  step %s\n", text);
-	}
-	if (referee->replay_hint)
-		fprintf(out, "  replay: %s\n", referee->replay_hint);
-	if (queue_of(referee, violation->queue))
-		print_ring(referee, violation, out);
+	vqsim_referee_print_rest(referee, violation, out);
 }
 
 static void print_some(const struct vqsim_referee *referee, const struct vqsim_violation *violation)
@@ -162,14 +173,6 @@ static void print_some(const struct vqsim_referee *referee, const struct vqsim_v
 		fputs("violation: more follow, not printed\n", stderr);
 }
 
-static const char *clause(const struct vqsim_referee *referee, enum vqsim_rule rule)
-{
-	bool packed = referee_feature(referee, VIRTIO_F_RING_PACKED);
-
-	return packed && vqsim_rules[rule].packed ? vqsim_rules[rule].packed
-						  : vqsim_rules[rule].clause;
-}
-
 void vqsim_referee_violation(struct vqsim_referee *referee, enum vqsim_rule rule, uint16_t queue,
 			     const char *detail, ...)
 {
@@ -177,7 +180,8 @@ void vqsim_referee_violation(struct vqsim_referee *referee, enum vqsim_rule rule
 	va_list args;
 
 	assert(rule < VQSIM_RULE_COUNT);
-	v.clause = clause(referee, rule);
+	v.clause = vqsim_referee_clause(referee, rule);
+	v.text = vqsim_rules[rule].text;
 	va_start(args, detail);
 	vsnprintf(v.detail, sizeof(v.detail), detail, args);
 	va_end(args);

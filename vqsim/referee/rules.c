@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "referee.h"
 
+#include <linux/virtio_config.h>
+#include <linux/virtio_ids.h>
+#include <linux/virtio_ring.h>
+
 const struct vqsim_rule_text vqsim_rules[VQSIM_RULE_COUNT] = {
 	[VQSIM_RULE_USED_ID] = {"SPLIT-DX-02",
 				"used id is the name of a chain that is available and not yet used",
@@ -13,8 +17,8 @@ const struct vqsim_rule_text vqsim_rules[VQSIM_RULE_COUNT] = {
 				       "used len counts the bytes written into the writable part",
 				       "PACKED-DX-07"},
 	[VQSIM_RULE_USED_INDEX] = {"SPLIT-DX-04", "used idx grows by the number of entries", NULL},
-	[VQSIM_RULE_USED_FLAGS] = {"SPLIT-D-18",
-				   "used flags is 0 or 1, and 0 with EVENT_IDX (SPLIT-D-20)", NULL},
+	[VQSIM_RULE_USED_FLAGS] = {"SPLIT-D-18", "used flags is 0 or 1, and 0 with EVENT_IDX",
+				   NULL},
 	[VQSIM_RULE_NOTIFY_MISSING] = {"SPLIT-D-11",
 				       "used entries come with a notification while the driver "
 				       "wants them",
@@ -44,11 +48,13 @@ const struct vqsim_rule_text vqsim_rules[VQSIM_RULE_COUNT] = {
 					 "PACKED-D-04"},
 	[VQSIM_RULE_FOOTPRINT] = {"SPLIT-D-16", "the device touches only what the driver exposed",
 				  "PACKED-DX-07"},
-	[VQSIM_RULE_CHAIN_LOST] = {"BLK-DX-11",
-				   "every chain that was taken is used, however wrong it is", NULL},
-	[VQSIM_RULE_KICK_LOST] = {"SPLIT-D-21", "an idle device asks for a kick for the next chain",
-				  NULL},
-	[VQSIM_RULE_PROGRESS] = {"BLK-DX-11", "the work of one kick comes to an end", NULL},
+	[VQSIM_RULE_CHAIN_LOST] = {"SPLIT-DX-02",
+				   "every chain that was taken is used, however wrong it is",
+				   "PACKED-DX-05"},
+	[VQSIM_RULE_KICK_LOST] = {"SPLIT-D-19", "an idle device asks for a kick for the next chain",
+				  "PACKED-D-11"},
+	[VQSIM_RULE_PROGRESS] = {"SPLIT-DX-02", "the work of one kick comes to an end",
+				 "PACKED-DX-05"},
 	[VQSIM_RULE_EARLY_USE] = {"STATUS-D-01", "no buffer is used before DRIVER_OK", NULL},
 	[VQSIM_RULE_EARLY_NOTIFY] = {"STATUS-D-02",
 				     "no used-buffer notification comes before DRIVER_OK", NULL},
@@ -138,4 +144,55 @@ const struct vqsim_rule_text vqsim_rules[VQSIM_RULE_COUNT] = {
 				   NULL},
 	[VQSIM_RULE_FS_SILENT] = {"FS-DX-06", "a message without a reply is used with length 0",
 				  NULL},
+	[VQSIM_RULE_TREE_ERROR] = {"FS-DX-04",
+				   "a request succeeds, or fails with the error that POSIX and "
+				   "Linux give for it",
+				   NULL},
+	[VQSIM_RULE_TREE_ATTR] = {"FS-DX-04",
+				  "attributes are those that the requests so far have made", NULL},
+	[VQSIM_RULE_TREE_TIME] = {"FS-DX-04",
+				  "a time changes when a request changes what it is the time of, "
+				  "and only then",
+				  NULL},
+	[VQSIM_RULE_TREE_IDENTITY] = {"FS-DX-04",
+				      "one file has one node id and one inode number, and no other "
+				      "file has them",
+				      NULL},
+	[VQSIM_RULE_TREE_NAMES] = {"FS-DX-04",
+				   "a listing has every name of the directory once, and no other",
+				   NULL},
+	[VQSIM_RULE_TREE_DATA] = {"FS-D-07", "a file returns what was written to it last", NULL},
+	[VQSIM_RULE_TREE_XATTR] = {"FS-DX-04",
+				   "extended attributes are those that were set, with their values",
+				   NULL},
+	[VQSIM_RULE_TREE_LOCK] = {"FS-DX-04", "a lock keeps out others while it is held", NULL},
 };
+
+/* Where more than the format of the ring decides: a split ring with EVENT_IDX, a device type. */
+static const char *const with_event_idx[VQSIM_RULE_COUNT] = {
+	[VQSIM_RULE_USED_FLAGS] = "SPLIT-D-20",
+	[VQSIM_RULE_KICK_LOST] = "SPLIT-D-21",
+};
+
+static const char *const of_blk[VQSIM_RULE_COUNT] = {
+	[VQSIM_RULE_CHAIN_LOST] = "BLK-DX-11",
+	[VQSIM_RULE_PROGRESS] = "BLK-DX-11",
+};
+
+static bool has(const struct vqsim_referee *referee, unsigned bit)
+{
+	return referee->features & VIRTIO_FEATURE(bit);
+}
+
+const char *vqsim_referee_clause(const struct vqsim_referee *referee, enum vqsim_rule rule)
+{
+	const struct vqsim_rule_text *text = &vqsim_rules[rule];
+
+	if (of_blk[rule] && referee->device_id == VIRTIO_ID_BLOCK)
+		return of_blk[rule];
+	if (has(referee, VIRTIO_F_RING_PACKED))
+		return text->packed ? text->packed : text->clause;
+	if (with_event_idx[rule] && has(referee, VIRTIO_RING_F_EVENT_IDX))
+		return with_event_idx[rule];
+	return text->clause;
+}

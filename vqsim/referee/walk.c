@@ -83,8 +83,36 @@ static void walk_writable(struct referee_walk *w, uint64_t gpa, uint32_t size)
 		referee_handed_buffer(w->handed, gpa, size);
 }
 
+static bool touches(uint64_t gpa, uint64_t size, uint64_t from, uint64_t count)
+{
+	return gpa < from + count && from < gpa + size;
+}
+
+/*
+ * A writable buffer in a ring: what stands there is not the device's doing alone. Queues that the
+ * set-up has not come to yet have no size.
+ */
+static __attribute__((noinline, cold)) void lay_over(struct vqsim_referee *referee, uint64_t gpa,
+						     uint64_t size)
+{
+	bool packed = referee_feature(referee, VIRTIO_F_RING_PACKED);
+
+	for (uint16_t i = 0; i < referee->queue_count; i++) {
+		const struct virtio_queue_setup *s = &referee->queues[i].setup;
+
+		referee->queues[i].laid_over |=
+			packed ? touches(gpa, size, s->desc_gpa, 16u * s->size) ||
+					 touches(gpa, size, s->device_gpa, 4)
+			       : touches(gpa, size, s->device_gpa, 6 + 8u * s->size);
+	}
+}
+
 void referee_walk_buffer(struct referee_walk *w, uint64_t gpa, uint32_t size, bool write)
 {
+	if (write && !w->only_hash &&
+	    touches(gpa, size, w->referee->rings_from,
+		    w->referee->rings_to - w->referee->rings_from))
+		lay_over(w->referee, gpa, size);
 	if (size && !w->only_hash && !referee_reachable(w->referee->memory, gpa, size))
 		w->malformed = true;
 	w->size += size;

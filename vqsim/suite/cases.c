@@ -11,7 +11,8 @@ const struct vqsim_case *const vqsim_case_tables[] = {
 	vqsim_cases_notify,      vqsim_cases_kick,       vqsim_cases_kick_spare,
 	vqsim_cases_used,        vqsim_cases_packed,     vqsim_cases_order,
 	vqsim_cases_chain,       vqsim_cases_long,       vqsim_cases_table,
-	vqsim_cases_memory,      vqsim_cases_bytes,      NULL,
+	vqsim_cases_memory,      vqsim_cases_bytes,      vqsim_cases_fs,
+	vqsim_cases_fs_messages, vqsim_cases_fs_files,   NULL,
 };
 
 const struct vqsim_case *vqsim_case_find(const char *name)

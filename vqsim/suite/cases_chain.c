@@ -40,9 +40,9 @@ static void start_io_walk(const struct vqsim_suite *s, struct vqsim_layout_walk 
 	start_walk(s, walk,
 		   (struct vqsim_layout_request){
 			   .readable_gpa = io->header_gpa,
-			   .readable_size = 16,
+			   .readable_size = io->readable_size,
 			   .writable_gpa = io->data_gpa,
-			   .writable_size = DATA + 1,
+			   .writable_size = io->writable_size,
 			   .table_gpa = s->point.indirect ? io->table_gpa : 0,
 		   });
 }
@@ -260,11 +260,11 @@ static void serve_at(struct vqsim_suite *s, uint64_t header_gpa, uint64_t data_g
 	io.header_gpa = header_gpa ? header_gpa : io.header_gpa;
 	io.data_gpa = data_gpa ? data_gpa : io.data_gpa;
 	vqsim_suite_io_cut(&io, NULL, 0, cuts, cut_count);
-	to_guest(s, io.header_gpa, io.header, 16);
-	to_guest(s, io.data_gpa, io.data, DATA + 1);
+	to_guest(s, io.header_gpa, io.header, io.readable_size);
+	to_guest(s, io.data_gpa, io.data, io.writable_size);
 	vqsim_suite_io_add(s, cases_queue(s), &io);
 	progress = vqsim_suite_work(s, cases_queue(s));
-	from_guest(s, io.data_gpa, io.data, DATA + 1);
+	from_guest(s, io.data_gpa, io.data, io.writable_size);
 	SUITE_EXPECT(s, *io.status == 0, "buffers that end at or cross a border are used (%u)",
 		     *io.status);
 	vqsim_suite_judge(s, cases_queue(s), progress);
@@ -281,18 +281,20 @@ static void at_borders(struct vqsim_suite *s)
 	const struct vqsim_region *apart = &s->memory.mappings[VQSIM_SUITE_APART].range;
 	uint64_t border = s->memory.mappings[VQSIM_SUITE_NEXT].range.gpa;
 	uint64_t end = apart->gpa + apart->size;
+	struct vqsim_suite_io like;
 
 	vqsim_suite_up(s);
+	vqsim_suite_io_init(s, &like, DATA);
 	for (unsigned i = 0; i < sizeof(cuts) / sizeof(cuts[0]); i++) {
 		const uint32_t *sizes = cuts[i].sizes;
 		unsigned count = cuts[i].count;
 
 		serve_at(s, border - 8, 0, sizes, count);
-		serve_at(s, border - 1, border + 64, sizes, count);
+		serve_at(s, border - 1, border + 128, sizes, count);
 		serve_at(s, 0, border - 100, sizes, count);
 		serve_at(s, 0, border - DATA, sizes, count);
-		serve_at(s, end - 16, 0, sizes, count);
-		serve_at(s, 0, end - DATA - 1, sizes, count);
+		serve_at(s, end - like.readable_size, 0, sizes, count);
+		serve_at(s, 0, end - like.writable_size, sizes, count);
 	}
 }
 

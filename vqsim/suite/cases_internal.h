@@ -30,11 +30,20 @@ extern const struct vqsim_case vqsim_cases_long[];
 extern const struct vqsim_case vqsim_cases_table[];
 extern const struct vqsim_case vqsim_cases_memory[];
 extern const struct vqsim_case vqsim_cases_bytes[];
+extern const struct vqsim_case vqsim_cases_fs[];
+extern const struct vqsim_case vqsim_cases_fs_messages[];
+extern const struct vqsim_case vqsim_cases_fs_files[];
+
+/* The first of the queues of a point. */
+static inline uint16_t cases_first(const struct vqsim_suite *s)
+{
+	return vqsim_suite_queue(s, 0);
+}
 
 /* The queue of a case that is about one of them: not the first, which everything else uses. */
 static inline uint16_t cases_queue(const struct vqsim_suite *s)
 {
-	return s->point.queue_count - 1;
+	return vqsim_suite_queue(s, s->point.queue_count - 1);
 }
 
 static inline struct vqsim_driver *cases_driver(struct vqsim_suite *s)

@@ -77,7 +77,7 @@ static void says_what_it_may(struct vqsim_suite *s)
 	struct vqsim_suite_io ios[CASES_BATCH];
 
 	vqsim_suite_up(s);
-	for (uint16_t queue = 0; queue < s->point.queue_count; queue++) {
+	for (uint16_t queue = cases_first(s); queue <= cases_queue(s); queue++) {
 		look(s, queue);
 		cases_batch_init(s, ios);
 		for (unsigned round = 0; round < ROUNDS; round++) {
@@ -173,7 +173,7 @@ static void obeyed(struct vqsim_suite *s)
 	struct sleeper q = {.s = s, .clause = s->point.event_idx ? "SPLIT-D-21" : "SPLIT-D-19"};
 
 	vqsim_suite_up(s);
-	for (; q.queue < s->point.queue_count; q.queue++) {
+	for (q.queue = cases_first(s); q.queue <= cases_queue(s); q.queue++) {
 		cases_batch_init(s, q.ios);
 		/* The call that device.h promises after a start. */
 		turn(&q, 0);
@@ -226,7 +226,7 @@ static void before_the_kick(struct vqsim_suite *s)
 	struct vqsim_suite_io ios[2];
 
 	vqsim_suite_up(s);
-	for (uint16_t queue = 0; queue < s->point.queue_count; queue++) {
+	for (uint16_t queue = cases_first(s); queue <= cases_queue(s); queue++) {
 		vqsim_suite_io_init(s, &ios[0], CASES_IO_SIZE);
 		vqsim_suite_io_init(s, &ios[1], CASES_IO_SIZE);
 		for (unsigned round = 0; round < ROUNDS; round++)
@@ -243,18 +243,18 @@ static void before_driver_ok(struct vqsim_suite *s)
 	vqsim_suite_prepare(s, 0);
 	cases_batch_init(s, ios);
 	for (unsigned i = 0; i < CASES_BATCH; i++) {
-		vqsim_suite_io_add(s, 0, &ios[i]);
-		publish_silently(s, 0);
+		vqsim_suite_io_add(s, cases_first(s), &ios[i]);
+		publish_silently(s, cases_first(s));
 	}
 	vqsim_suite_driver_ok(s);
-	vqsim_guest_kick(&s->guest, 0);
-	progress = vqsim_suite_work(s, 0);
+	vqsim_guest_kick(&s->guest, cases_first(s));
+	progress = vqsim_suite_work(s, cases_first(s));
 	SUITE_EXPECT(s, cases_served(ios, CASES_BATCH) == CASES_BATCH,
 		     "%u chains that were exposed before DRIVER_OK are served after it",
 		     CASES_BATCH);
-	vqsim_suite_judge(s, 0, progress);
-	cases_batch_check(s, 0, ios);
-	vqsim_suite_good_request(s, 0);
+	vqsim_suite_judge(s, cases_first(s), progress);
+	cases_batch_check(s, cases_first(s), ios);
+	vqsim_suite_good_request(s, cases_first(s));
 }
 
 const struct vqsim_case vqsim_cases_kick[] = {

@@ -35,7 +35,7 @@ static void take_scene(struct vqsim_suite *s, uint16_t queue, struct scene *scen
 		memcpy(scene->ring, &driver->ring.used->idx, used);
 	memcpy(scene->ring + used, vqsim_memory_at(&s->memory, driver->setup.desc_gpa, 16 * size),
 	       16 * size);
-	for (uint16_t i = 0; i < s->point.queue_count; i++)
+	for (uint16_t i = cases_first(s); i <= cases_queue(s); i++)
 		scene->heard += link->queues[i].notifications;
 	scene->config_heard = link->config_notifications;
 	scene->status = virtio_transport_status(&link->transport);
@@ -101,7 +101,7 @@ static void kick_every_queue(struct vqsim_suite *s)
 {
 	struct vqsim_suite_io ios[CASES_BATCH];
 
-	for (uint16_t queue = 0; queue < s->point.queue_count; queue++) {
+	for (uint16_t queue = cases_first(s); queue <= cases_queue(s); queue++) {
 		cases_batch_init(s, ios);
 		/* First the call that device.h promises after a start. */
 		vqsim_link_run(&s->guest.link, queue, 1);

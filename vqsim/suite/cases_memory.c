@@ -93,7 +93,7 @@ static void readable_stays(struct vqsim_suite *s)
 	vqsim_suite_up(s);
 	init_some(s, ios);
 	for (unsigned i = 0; i < IN_FLIGHT; i++)
-		headers[i] = picture_of(s, ios[i].header_gpa, HEADER_SIZE);
+		headers[i] = picture_of(s, ios[i].header_gpa, ios[i].readable_size);
 	for (unsigned lap = 0; lap < s->point.queue_size; lap++) {
 		for (unsigned i = 0; i < IN_FLIGHT; i++)
 			keep(&headers[i]);
@@ -150,7 +150,7 @@ static void answer_to(struct vqsim_suite *s, struct vqsim_suite_io *io, int fill
 	enum virtio_progress progress;
 	struct vqsim_used used;
 
-	memset(io->data, fill, io->data_size + 1);
+	memset(io->data, fill, io->writable_size);
 	SUITE_EXPECT(s, vqsim_guest_add(&s->guest, cases_queue(s), &chain, io) >= 0,
 		     "there is room for a request");
 	progress = vqsim_suite_work(s, cases_queue(s));

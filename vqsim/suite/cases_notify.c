@@ -31,14 +31,12 @@ struct wish {
 
 static void begin(struct rounds *r, struct vqsim_suite *s, uint16_t queue)
 {
-	const uint32_t one_piece = IO_SIZE + 1;
-
 	r->s = s;
 	r->queue = queue;
 	for (unsigned i = 0; i < BATCH_MAX; i++) {
 		vqsim_suite_io_init(s, &r->ios[i], IO_SIZE);
 		if (i % 2)
-			vqsim_suite_io_cut(&r->ios[i], NULL, 0, &one_piece, 1);
+			vqsim_suite_io_cut(&r->ios[i], NULL, 0, NULL, 0);
 	}
 }
 
@@ -63,12 +61,11 @@ static void ask(const struct rounds *r, struct wish wish)
 /* Make ready again what is used up, as it was laid out. */
 static void renew(struct vqsim_suite *s, struct vqsim_suite_io *io)
 {
-	const uint32_t one_piece = IO_SIZE + 1;
 	bool whole = io->count == 2;
 
 	vqsim_suite_io_reset(s, io);
 	if (whole)
-		vqsim_suite_io_cut(io, NULL, 0, &one_piece, 1);
+		vqsim_suite_io_cut(io, NULL, 0, NULL, 0);
 }
 
 /*
@@ -139,7 +136,7 @@ static void notify_by_flags(struct vqsim_suite *s)
 	struct rounds r;
 
 	vqsim_suite_up(s);
-	for (uint16_t queue = 0; queue < s->point.queue_count; queue++) {
+	for (uint16_t queue = cases_first(s); queue <= cases_queue(s); queue++) {
 		begin(&r, s, queue);
 		for (unsigned count = 1; count <= BATCH_MAX; count++)
 			for (unsigned i = 0; i < BY_FLAGS; i++)
@@ -200,7 +197,7 @@ static void notify_by_event(struct vqsim_suite *s)
 	struct rounds r;
 
 	vqsim_suite_up(s);
-	for (uint16_t queue = 0; queue < s->point.queue_count; queue++) {
+	for (uint16_t queue = cases_first(s); queue <= cases_queue(s); queue++) {
 		begin(&r, s, queue);
 		sweep_index(&r);
 	}
@@ -217,7 +214,7 @@ static void notify_by_area(struct vqsim_suite *s)
 	struct rounds r;
 
 	vqsim_suite_up(s);
-	for (uint16_t queue = 0; queue < s->point.queue_count; queue++) {
+	for (uint16_t queue = cases_first(s); queue <= cases_queue(s); queue++) {
 		begin(&r, s, queue);
 		for (unsigned i = 0; i < BATCH_MAX * wraps; i++) {
 			unsigned count = 1 + i % BATCH_MAX;
@@ -260,7 +257,7 @@ static void notify_by_slot(struct vqsim_suite *s)
 	struct rounds r;
 
 	vqsim_suite_up(s);
-	for (uint16_t queue = 0; queue < s->point.queue_count; queue++) {
+	for (uint16_t queue = cases_first(s); queue <= cases_queue(s); queue++) {
 		begin(&r, s, queue);
 		for (unsigned count = 1; count <= BATCH_MAX; count++)
 			for (uint32_t ahead = 0; ahead < 2u * s->point.queue_size; ahead++)

@@ -27,26 +27,26 @@ static void start_held(struct vqsim_suite *s, struct vqsim_suite_io *ios, unsign
 {
 	s->subject->ops->hold(s->instance, true);
 	for (unsigned i = 0; i < count; i++)
-		vqsim_suite_io_add(s, 0, &ios[i]);
-	vqsim_guest_publish(&s->guest, 0);
-	vqsim_referee_before_run(&s->referee, 0);
-	vqsim_link_run(&s->guest.link, 0, 4);
+		vqsim_suite_io_add(s, cases_first(s), &ios[i]);
+	vqsim_guest_publish(&s->guest, cases_first(s));
+	vqsim_referee_before_run(&s->referee, cases_first(s));
+	vqsim_link_run(&s->guest.link, cases_first(s), 4);
 }
 
 /* So many waiting operations come to an end, and the device hears of it. */
 static void release(struct vqsim_suite *s, unsigned count, bool newest_first)
 {
 	s->subject->ops->release(s->instance, count, newest_first);
-	vqsim_link_run(&s->guest.link, 0, 4);
+	vqsim_link_run(&s->guest.link, cases_first(s), 4);
 }
 
 /* What still waits goes on; from here the referee looks. */
 static void end_held(struct vqsim_suite *s, struct vqsim_suite_io *ios, unsigned count)
 {
 	s->subject->ops->hold(s->instance, false);
-	vqsim_suite_judge(s, 0, vqsim_link_run(&s->guest.link, 0, 4));
-	vqsim_suite_settle(s, 0);
-	vqsim_suite_io_reap(s, 0);
+	vqsim_suite_judge(s, cases_first(s), vqsim_link_run(&s->guest.link, cases_first(s), 4));
+	vqsim_suite_settle(s, cases_first(s));
+	vqsim_suite_io_reap(s, cases_first(s));
 	for (unsigned i = 0; i < count; i++)
 		SUITE_EXPECT(s, ios[i].done, "request %u of %u comes back", i, count);
 }
@@ -71,7 +71,7 @@ static void start_order(struct vqsim_suite *s)
 {
 	struct vqsim_store_entry log[LOG_MAX];
 	struct vqsim_suite_io ios[FEW];
-	unsigned known, last = 0, at;
+	unsigned known, last = 0, at, count;
 
 	SUITE_NEEDS_HOOK(s, log);
 	SUITE_NEEDS_HOOK(s, hold);
@@ -82,10 +82,11 @@ static void start_order(struct vqsim_suite *s)
 	for (unsigned i = 0; i < FEW; i++)
 		release(s, 1, false);
 	known = s->subject->ops->log(s->instance, log, LOG_MAX);
+	count = known < LOG_MAX ? known : LOG_MAX;
 	for (unsigned i = 0; i < FEW; i++, last = at) {
-		at = started_as(&ios[i], log, known < LOG_MAX ? known : LOG_MAX);
-		SUITE_EXPECT(s, at >= last,
-			     "request %u of the ring is started after those before it", i);
+		at = started_as(&ios[i], log, count);
+		SUITE_EXPECT(s, at >= last && at < count,
+			     "request %u of the ring is started, and after those before it", i);
 	}
 	end_held(s, ios, FEW);
 }
@@ -117,7 +118,7 @@ static void completion_order(struct vqsim_suite *s)
 	vqsim_suite_up(s);
 	for (unsigned i = 0; i < FEW; i++)
 		vqsim_suite_io_init(s, &ios[i], 512);
-	used_view_start(&view, &s->guest.queues[0]);
+	used_view_start(&view, &s->guest.queues[cases_first(s)]);
 	start_held(s, ios, FEW);
 	check_next(s, &view, ios, order, 0);
 	release(s, 2, true);
@@ -180,14 +181,14 @@ static void batches(struct vqsim_suite *s)
 			vqsim_suite_io_reset(s, &ios[i]);
 			if (i % 2)
 				vqsim_suite_io_cut(&ios[i], NULL, 0, NULL, 0);
-			vqsim_suite_io_add(s, 0, &ios[i]);
+			vqsim_suite_io_add(s, cases_first(s), &ios[i]);
 		}
-		used_view_start(&view, &s->guest.queues[0]);
-		progress = vqsim_suite_work(s, 0);
+		used_view_start(&view, &s->guest.queues[cases_first(s)]);
+		progress = vqsim_suite_work(s, cases_first(s));
 		used = read_batches(s, &view, ios, BATCH, 0);
 		SUITE_EXPECT(s, used == BATCH, "all of %u requests are used (%u are)", BATCH, used);
-		vqsim_suite_judge(s, 0, progress);
-		vqsim_suite_io_reap(s, 0);
+		vqsim_suite_judge(s, cases_first(s), progress);
+		vqsim_suite_io_reap(s, cases_first(s));
 		for (unsigned i = 0; i < BATCH; i++)
 			vqsim_suite_io_check(s, &ios[i]);
 	}
@@ -220,7 +221,7 @@ static void end_mixed(struct vqsim_suite *s)
 	struct used_view view;
 	unsigned used;
 
-	used_view_start(&view, &s->guest.queues[0]);
+	used_view_start(&view, &s->guest.queues[cases_first(s)]);
 	add_mixed(s, ios);
 	used = read_batches(s, &view, ios, MIXED, 0);
 	release(s, 1, true);
@@ -277,12 +278,12 @@ static void failed_read(struct vqsim_suite *s)
 		heads[i] = vqsim_blk_submit(&s->blk, 0, reads[i]);
 	}
 	s->subject->ops->fail_next(s->instance, -EIO);
-	used_view_start(&view, &s->guest.queues[0]);
-	progress = vqsim_suite_work(s, 0);
+	used_view_start(&view, &s->guest.queues[cases_first(s)]);
+	progress = vqsim_suite_work(s, cases_first(s));
 	SUITE_EXPECT(s, used_view_entry(&view, &entry), "reads come back");
 	SUITE_EXPECT(s, entry.id == (uint32_t)heads[0] || !is_untouched(s, reads[0]),
 		     "a read that failed, and wrote nothing, is not skipped");
-	vqsim_suite_judge(s, 0, progress);
+	vqsim_suite_judge(s, cases_first(s), progress);
 	for (unsigned i = 0; i < 2; i++)
 		SUITE_EXPECT(s, vqsim_blk_reap(&s->blk, 0) == reads[i], "read %u comes back", i);
 	SUITE_EXPECT(s, reads[1]->status == VIRTIO_BLK_S_OK, "the read behind it succeeds");

@@ -32,7 +32,7 @@ static void take_slots(struct vqsim_suite *s, struct vqsim_suite_io *io, unsigne
 {
 	vqsim_suite_io_reset(s, io);
 	cut_into(io, slots);
-	vqsim_suite_io_add(s, 0, io);
+	vqsim_suite_io_add(s, cases_first(s), io);
 }
 
 /* Twice round the ring with short lists, and then with one that fills it. */
@@ -44,12 +44,20 @@ static void go_round(struct vqsim_suite *s, unsigned size)
 	vqsim_suite_io_init(s, &io, 512);
 	for (unsigned taken = 0; taken < 2 * size + 1; taken += used_view_slots(&io)) {
 		take_slots(s, &io, 2);
-		vqsim_suite_io_serve(s, 0, &io);
+		vqsim_suite_io_serve(s, cases_first(s), &io);
 	}
 	for (unsigned i = 0; i < 3; i++) {
 		take_slots(s, &io, longest);
-		vqsim_suite_io_serve(s, 0, &io);
+		vqsim_suite_io_serve(s, cases_first(s), &io);
 	}
+}
+
+static void must_come_up(struct vqsim_suite *s, uint16_t size)
+{
+	struct vqsim_guest_config config = vqsim_suite_config(s);
+
+	config.queue_size = size;
+	vqsim_suite_must_come_up(s, "PACKED-DX-01", &config);
 }
 
 /* A request has at least two elements, so that a ring of one slot needs tables. */
@@ -58,7 +66,7 @@ static void odd_sizes(struct vqsim_suite *s)
 	static const uint16_t sizes[] = {1, 2, 3, 5, 7, 127};
 
 	for (unsigned i = s->point.indirect ? 0 : 1; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
-		vqsim_suite_up_size(s, sizes[i]);
+		must_come_up(s, sizes[i]);
 		go_round(s, sizes[i]);
 	}
 }
@@ -72,7 +80,7 @@ static void go_round_fast(struct vqsim_suite *s, unsigned size)
 	vqsim_suite_io_init(s, &io, 512);
 	for (unsigned taken = 0; taken < 2 * size + 1; taken += used_view_slots(&io)) {
 		take_slots(s, &io, slots);
-		vqsim_suite_io_serve(s, 0, &io);
+		vqsim_suite_io_serve(s, cases_first(s), &io);
 	}
 }
 
@@ -81,11 +89,11 @@ static void largest_size(struct vqsim_suite *s)
 {
 	uint16_t most = s->device->ops->queue_size_max(s->device, 0);
 
-	vqsim_suite_up_size(s, most);
+	must_come_up(s, most);
 	go_round_fast(s, most);
 	if (most < 3)
 		return;
-	vqsim_suite_up_size(s, most - 1);
+	must_come_up(s, most - 1);
 	go_round_fast(s, most - 1u);
 }
 
@@ -96,7 +104,7 @@ static void check_counter(struct vqsim_suite *s, struct vqsim_suite_io *io, stru
 	uint16_t flags;
 
 	take_slots(s, io, 2);
-	progress = vqsim_suite_work(s, 0);
+	progress = vqsim_suite_work(s, cases_first(s));
 	flags = le16toh(used_view_desc(view)->flags);
 	SUITE_EXPECT_CLAUSE(s, "PACKED-DX-04",
 			    !(flags & USED_VIEW_AVAIL) == !(flags & USED_VIEW_USED),
@@ -105,8 +113,8 @@ static void check_counter(struct vqsim_suite *s, struct vqsim_suite_io *io, stru
 	SUITE_EXPECT_CLAUSE(s, "PACKED-DX-03", !(flags & USED_VIEW_USED) == !view->wrap,
 			    "the wrap counter is %u at slot %u", view->wrap, view->at);
 	used_view_pass(view, io);
-	vqsim_suite_judge(s, 0, progress);
-	vqsim_suite_io_reap(s, 0);
+	vqsim_suite_judge(s, cases_first(s), progress);
+	vqsim_suite_io_reap(s, cases_first(s));
 	vqsim_suite_io_check(s, io);
 }
 
@@ -119,7 +127,7 @@ static void wrap_counter(struct vqsim_suite *s)
 	for (unsigned i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
 		vqsim_suite_up_size(s, sizes[i]);
 		vqsim_suite_io_init(s, &io, 512);
-		used_view_start(&view, &s->guest.queues[0]);
+		used_view_start(&view, &s->guest.queues[cases_first(s)]);
 		for (unsigned taken = 0; taken < 3u * sizes[i]; taken += used_view_slots(&io))
 			check_counter(s, &io, &view);
 	}
@@ -128,7 +136,7 @@ static void wrap_counter(struct vqsim_suite *s)
 /* These lists: the used descriptors stand at their first slots, and nothing else has changed. */
 static void check_places(struct vqsim_suite *s, struct vqsim_suite_io *ios, unsigned count)
 {
-	struct vqsim_driver *driver = &s->guest.queues[0];
+	struct vqsim_driver *driver = &s->guest.queues[cases_first(s)];
 	struct vring_packed_desc before[SIZE_SOME], *ring = driver->packed.desc;
 	enum virtio_progress progress;
 	struct used_entry entry;
@@ -136,9 +144,9 @@ static void check_places(struct vqsim_suite *s, struct vqsim_suite_io *ios, unsi
 	unsigned slot;
 
 	used_view_start(&view, driver);
-	vqsim_guest_publish(&s->guest, 0);
+	vqsim_guest_publish(&s->guest, cases_first(s));
 	memcpy(before, ring, driver->setup.size * sizeof(*ring));
-	progress = vqsim_suite_work(s, 0);
+	progress = vqsim_suite_work(s, cases_first(s));
 	for (unsigned i = 0; i < count; i++) {
 		slot = view.at;
 		SUITE_EXPECT(s, used_view_entry(&view, &entry),
@@ -150,8 +158,8 @@ static void check_places(struct vqsim_suite *s, struct vqsim_suite_io *ios, unsi
 	for (slot = 0; slot < driver->setup.size; slot++)
 		SUITE_EXPECT(s, memcmp(&before[slot], &ring[slot], sizeof(*ring)) == 0,
 			     "one descriptor of each list is used and no other: slot %u", slot);
-	vqsim_suite_judge(s, 0, progress);
-	vqsim_suite_io_reap(s, 0);
+	vqsim_suite_judge(s, cases_first(s), progress);
+	vqsim_suite_io_reap(s, cases_first(s));
 }
 
 /* All lengths that fit twice into a ring of 13, and all numbers of short lists, at ever other places. */
@@ -202,7 +210,7 @@ static void leave_stale(const struct vqsim_driver *driver, uint64_t gpa, bool av
 static void check_stale(struct vqsim_suite *s, const struct vqsim_suite_io *io, bool avail,
 			bool used)
 {
-	struct vqsim_driver *driver = &s->guest.queues[0];
+	struct vqsim_driver *driver = &s->guest.queues[cases_first(s)];
 	struct vring_packed_desc saved[SIZE_SOME], stale[SIZE_SOME];
 	size_t size = driver->setup.size * sizeof(saved[0]);
 	enum virtio_progress progress;
@@ -210,15 +218,15 @@ static void check_stale(struct vqsim_suite *s, const struct vqsim_suite_io *io, 
 	memcpy(saved, driver->packed.desc, size);
 	leave_stale(driver, io->data_gpa, avail, used);
 	memcpy(stale, driver->packed.desc, size);
-	vqsim_guest_kick(&s->guest, 0);
-	progress = vqsim_suite_work(s, 0);
+	vqsim_guest_kick(&s->guest, cases_first(s));
+	progress = vqsim_suite_work(s, cases_first(s));
 	SUITE_EXPECT(s,
 		     memcmp(stale, driver->packed.desc, size) == 0 &&
 			     *io->status == VQSIM_BLK_STATUS_UNSET,
 		     "nothing is taken at slot %u with AVAIL %sequal to the wrap counter %u and "
 		     "USED %sequal",
 		     driver->avail_index, avail ? "" : "un", driver->avail_wrap, used ? "" : "un");
-	vqsim_suite_judge(s, 0, progress);
+	vqsim_suite_judge(s, cases_first(s), progress);
 	memcpy(driver->packed.desc, saved, size);
 }
 
@@ -233,7 +241,7 @@ static void stale_descriptors(struct vqsim_suite *s)
 		check_stale(s, &bait, false, true);
 		check_stale(s, &bait, false, false);
 		check_stale(s, &bait, true, true);
-		vqsim_suite_good_request(s, 0);
+		vqsim_suite_good_request(s, cases_first(s));
 	}
 }
 

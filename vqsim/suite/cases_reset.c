@@ -40,11 +40,11 @@ static void leave_in_flight(struct vqsim_suite *s, struct vqsim_suite_io ios[REQ
 		s->subject->ops->hold(s->instance, true);
 	for (unsigned i = 0; i < REQUESTS; i++) {
 		vqsim_suite_io_init(s, &ios[i], BACKLOG_BYTES);
-		vqsim_suite_io_add(s, 0, &ios[i]);
+		vqsim_suite_io_add(s, cases_first(s), &ios[i]);
 	}
-	vqsim_guest_publish(&s->guest, 0);
+	vqsim_guest_publish(&s->guest, cases_first(s));
 	if (s->subject->ops->hold)
-		vqsim_guest_run(&s->guest, 0);
+		vqsim_guest_run(&s->guest, cases_first(s));
 }
 
 static void from_every_state(struct vqsim_suite *s)
@@ -70,7 +70,7 @@ static void from_every_state(struct vqsim_suite *s)
 	leave_in_flight(s, ios);
 	reset(s);
 	vqsim_suite_up(s);
-	vqsim_suite_good_request(s, 0);
+	vqsim_suite_good_request(s, cases_first(s));
 }
 
 static void look_around(struct vqsim_suite *s)
@@ -114,7 +114,7 @@ static uint32_t area_size(const struct vqsim_driver *driver)
 static void leaves_alone(struct vqsim_suite *s)
 {
 	struct vqsim_suite_io ios[REQUESTS];
-	struct vqsim_driver *driver = &s->guest.queues[0];
+	struct vqsim_driver *driver = &s->guest.queues[cases_first(s)];
 	uint8_t *area, *desc;
 	uint64_t heard;
 
@@ -127,7 +127,7 @@ static void leaves_alone(struct vqsim_suite *s)
 	memset(area, POISON, area_size(driver));
 	memset(desc, POISON, 16u * driver->setup.size);
 	for (unsigned i = 0; i < REQUESTS; i++)
-		memset(ios[i].data, POISON, BACKLOG_BYTES + 1);
+		memset(ios[i].data, POISON, ios[i].writable_size);
 	look_around(s);
 	SUITE_EXPECT_CLAUSE(s, "RESET-D-02", notifications(s) == heard,
 			    "no notification comes after a reset");
@@ -137,7 +137,7 @@ static void leaves_alone(struct vqsim_suite *s)
 			    "the rings are not written to after a reset");
 	for (unsigned i = 0; i < REQUESTS; i++)
 		SUITE_EXPECT_CLAUSE(s, "RESET-D-03",
-				    all_are(ios[i].data, BACKLOG_BYTES + 1, POISON),
+				    all_are(ios[i].data, ios[i].writable_size, POISON),
 				    "the buffers are not written to after a reset");
 }
 
@@ -151,30 +151,30 @@ static void first_request(struct vqsim_suite *s)
 	struct vqsim_suite_io io;
 
 	vqsim_suite_io_init(s, &io, BACKLOG_BYTES);
-	vqsim_suite_io_add(s, 0, &io);
-	progress = vqsim_suite_work(s, 0);
+	vqsim_suite_io_add(s, cases_first(s), &io);
+	progress = vqsim_suite_work(s, cases_first(s));
 	SUITE_EXPECT(s, *io.status == 0, "the first request of a queue that starts anew is served");
-	vqsim_suite_judge(s, 0, progress);
-	vqsim_suite_io_reap(s, 0);
+	vqsim_suite_judge(s, cases_first(s), progress);
+	vqsim_suite_io_reap(s, cases_first(s));
 	vqsim_suite_io_check(s, &io);
 }
 
 /* Three lives, the middle one with another ring format, other features and another size. */
 static void forgets(struct vqsim_suite *s)
 {
-	struct vqsim_guest_config config = vqsim_suite_config(s);
+	struct vqsim_guest_config config = vqsim_suite_config(s), other = config;
 
-	config.features ^=
+	other.features ^=
 		VIRTIO_FEATURE(VIRTIO_F_RING_PACKED) | VIRTIO_FEATURE(VIRTIO_RING_F_EVENT_IDX);
-	config.queue_size = SMALL;
+	other.queue_size = SMALL;
 	for (unsigned life = 0; life < 3; life++) {
-		if (life == 1)
-			vqsim_suite_up_with(s, &config);
-		else
+		if (life == 0)
 			vqsim_suite_up(s);
+		else
+			vqsim_suite_must_come_up(s, NULL, life == 1 ? &other : &config);
 		first_request(s);
 		for (unsigned i = 0; i < REQUESTS; i++)
-			vqsim_suite_good_request(s, 0);
+			vqsim_suite_good_request(s, cases_first(s));
 	}
 }
 
@@ -182,12 +182,12 @@ static void forgets(struct vqsim_suite *s)
 static void forgets_rings(struct vqsim_suite *s)
 {
 	struct vqsim_guest_config config = vqsim_suite_config(s);
-	struct vqsim_driver *driver = &s->guest.queues[0];
+	struct vqsim_driver *driver = &s->guest.queues[cases_first(s)];
 	uint8_t *area;
 	uint32_t size;
 
 	vqsim_suite_up(s);
-	vqsim_suite_good_request(s, 0);
+	vqsim_suite_good_request(s, cases_first(s));
 	size = area_size(driver);
 	area = vqsim_memory_at(&s->memory, driver->setup.device_gpa, size);
 	SUITE_EXPECT(s, vqsim_guest_negotiate(&s->guest, config.features) == VQSIM_UP,
@@ -219,15 +219,15 @@ static void queue_is_quiet(struct vqsim_suite *s)
 	uint64_t heard;
 
 	up_with_ring_reset(s);
-	vqsim_suite_good_request(s, 0);
+	vqsim_suite_good_request(s, cases_first(s));
 	for (unsigned i = 0; i < REQUESTS; i++) {
 		vqsim_suite_io_init(s, &ios[i], BACKLOG_BYTES);
-		vqsim_suite_io_add(s, 0, &ios[i]);
+		vqsim_suite_io_add(s, cases_first(s), &ios[i]);
 	}
-	vqsim_guest_publish(&s->guest, 0);
-	size = area_size(&s->guest.queues[0]);
-	ring = vqsim_memory_at(&s->memory, s->guest.queues[0].setup.device_gpa, size);
-	vqsim_guest_queue_reset(&s->guest, 0);
+	vqsim_guest_publish(&s->guest, cases_first(s));
+	size = area_size(&s->guest.queues[cases_first(s)]);
+	ring = vqsim_memory_at(&s->memory, s->guest.queues[cases_first(s)].setup.device_gpa, size);
+	vqsim_guest_queue_reset(&s->guest, cases_first(s));
 	s->io_count = 0;
 	memcpy(area, ring, size);
 	heard = notifications(s);
@@ -239,7 +239,7 @@ static void queue_is_quiet(struct vqsim_suite *s)
 	for (unsigned i = 0; i < REQUESTS; i++)
 		SUITE_EXPECT_CLAUSE(s, "VQRESET-D-01", *ios[i].status == VQSIM_BLK_STATUS_UNSET,
 				    "a request of a queue that was reset is not executed");
-	for (uint16_t queue = 1; queue < s->point.queue_count; queue++)
+	for (uint16_t queue = cases_first(s) + 1; queue <= cases_queue(s); queue++)
 		vqsim_suite_good_request(s, queue);
 }
 
@@ -250,14 +250,16 @@ static void queue_starts_anew(struct vqsim_suite *s)
 	up_with_ring_reset(s);
 	for (unsigned i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
 		for (unsigned n = 0; n < REQUESTS; n++)
-			vqsim_suite_good_request(s, 0);
-		vqsim_guest_queue_reset(&s->guest, 0);
-		SUITE_EXPECT(s, vqsim_guest_queue_enable(&s->guest, 0, sizes[i]) == VQSIM_UP,
+			vqsim_suite_good_request(s, cases_first(s));
+		vqsim_guest_queue_reset(&s->guest, cases_first(s));
+		SUITE_EXPECT(s,
+			     vqsim_guest_queue_enable(&s->guest, cases_first(s), sizes[i]) ==
+				     VQSIM_UP,
 			     "a queue is enabled again with %u descriptors", sizes[i]);
 		first_request(s);
 	}
 	for (unsigned n = 0; n < 3 * SMALL; n++)
-		vqsim_suite_good_request(s, 0);
+		vqsim_suite_good_request(s, cases_first(s));
 }
 
 /* Twice as many requests as the small ring has descriptors: it must wrap where the new one does. */
@@ -267,16 +269,16 @@ static void queue_takes_settings(struct vqsim_suite *s)
 	uint32_t size;
 
 	up_with_ring_reset(s);
-	vqsim_suite_good_request(s, 0);
-	size = area_size(&s->guest.queues[0]);
-	old = vqsim_memory_at(&s->memory, s->guest.queues[0].setup.device_gpa, size);
-	vqsim_guest_queue_reset(&s->guest, 0);
+	vqsim_suite_good_request(s, cases_first(s));
+	size = area_size(&s->guest.queues[cases_first(s)]);
+	old = vqsim_memory_at(&s->memory, s->guest.queues[cases_first(s)].setup.device_gpa, size);
+	vqsim_guest_queue_reset(&s->guest, cases_first(s));
 	memcpy(area, old, size);
-	SUITE_EXPECT(s, vqsim_guest_queue_enable(&s->guest, 0, SMALL) == VQSIM_UP,
+	SUITE_EXPECT(s, vqsim_guest_queue_enable(&s->guest, cases_first(s), SMALL) == VQSIM_UP,
 		     "a queue is enabled again with %u descriptors elsewhere", SMALL);
 	first_request(s);
 	for (unsigned n = 0; n < 2 * SMALL; n++)
-		vqsim_suite_good_request(s, 0);
+		vqsim_suite_good_request(s, cases_first(s));
 	SUITE_EXPECT(s, memcmp(area, old, size) == 0, "the old ring is not written to any more");
 }
 

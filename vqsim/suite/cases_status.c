@@ -32,8 +32,8 @@ static void tempt(struct vqsim_suite *s)
 	struct vqsim_link *link = &s->guest.link;
 	const struct virtio_device_ops *ops = s->device->ops;
 
-	vqsim_link_kick(link, 0, 0);
-	vqsim_link_run(link, 0, 1);
+	vqsim_link_kick(link, cases_first(s), 0);
+	vqsim_link_run(link, cases_first(s), 1);
 	virtio_transport_features(&link->transport);
 	virtio_transport_config_generation(&link->transport);
 	for (uint32_t at = 0; ops->config_size && at < ops->config_size(s->device); at++)
@@ -43,7 +43,7 @@ static void tempt(struct vqsim_suite *s)
 /* What the device may write to in a ring: the Device Area, and packed the descriptors too. */
 static uint32_t copy_ring(struct vqsim_suite *s, uint8_t to[2 * RING_MAX])
 {
-	const struct vqsim_driver *driver = &s->guest.queues[0];
+	const struct vqsim_driver *driver = &s->guest.queues[cases_first(s)];
 	uint32_t size = driver->setup.size, area = driver->is_packed ? 4 : 6 + 8 * size;
 
 	memcpy(to, vqsim_memory_at(&s->memory, driver->setup.device_gpa, area), area);
@@ -61,24 +61,25 @@ static void before_driver_ok(struct vqsim_suite *s)
 
 	/* A first life, after which a device that forgets nothing knows where to look. */
 	vqsim_suite_up(s);
-	vqsim_suite_good_request(s, 0);
+	vqsim_suite_good_request(s, cases_first(s));
 	vqsim_suite_prepare(s, 0);
-	heard = s->guest.link.queues[0].notifications;
+	heard = s->guest.link.queues[cases_first(s)].notifications;
 	vqsim_suite_io_init(s, &io, 512);
-	vqsim_suite_io_add(s, 0, &io);
-	vqsim_guest_publish(&s->guest, 0);
+	vqsim_suite_io_add(s, cases_first(s), &io);
+	vqsim_guest_publish(&s->guest, cases_first(s));
 	size = copy_ring(s, before);
 	tempt(s);
 	copy_ring(s, after);
-	SUITE_EXPECT_CLAUSE(s, "STATUS-D-02", s->guest.link.queues[0].notifications == heard,
+	SUITE_EXPECT_CLAUSE(s, "STATUS-D-02",
+			    s->guest.link.queues[cases_first(s)].notifications == heard,
 			    "no used-buffer notification comes before DRIVER_OK");
 	SUITE_EXPECT_CLAUSE(s, "STATUS-D-01", memcmp(before, after, size) == 0,
 			    "the ring stays as it is before DRIVER_OK");
 	SUITE_EXPECT_CLAUSE(s, "STATUS-D-01", *io.status == VQSIM_BLK_STATUS_UNSET,
 			    "the buffers stay as they are before DRIVER_OK");
 	vqsim_suite_driver_ok(s);
-	vqsim_suite_settle(s, 0);
-	vqsim_suite_io_reap(s, 0);
+	vqsim_suite_settle(s, cases_first(s));
+	vqsim_suite_io_reap(s, cases_first(s));
 	vqsim_suite_io_check(s, &io);
 }
 
@@ -119,12 +120,12 @@ static void expect_needs_reset(struct vqsim_suite *s, void (*break_it)(struct vq
 	vqsim_suite_up(s);
 	heard = s->guest.link.config_notifications;
 	vqsim_suite_io_init(s, &io, 512);
-	vqsim_suite_io_add(s, 0, &io);
-	vqsim_driver_publish(&s->guest.queues[0]);
-	break_it(&s->guest.queues[0]);
-	vqsim_guest_kick(&s->guest, 0);
+	vqsim_suite_io_add(s, cases_first(s), &io);
+	vqsim_driver_publish(&s->guest.queues[cases_first(s)]);
+	break_it(&s->guest.queues[cases_first(s)]);
+	vqsim_guest_kick(&s->guest, cases_first(s));
 	for (unsigned i = 0; i < 4; i++)
-		vqsim_link_run(&s->guest.link, 0, 4);
+		vqsim_link_run(&s->guest.link, cases_first(s), 4);
 	SUITE_EXPECT_CLAUSE(s, "STATUS-D-03", vqsim_guest_needs_reset(&s->guest),
 			    "a device with a ring that is broken asks for a reset");
 	SUITE_EXPECT_CLAUSE(s, "STATUS-D-04", s->guest.link.config_notifications > heard,
@@ -136,7 +137,7 @@ static void needs_reset(struct vqsim_suite *s)
 	expect_needs_reset(s, corrupt);
 	expect_needs_reset(s, loop);
 	vqsim_suite_up(s);
-	vqsim_suite_good_request(s, 0);
+	vqsim_suite_good_request(s, cases_first(s));
 }
 
 static void fresh(struct vqsim_suite *s)

@@ -114,7 +114,7 @@ static enum virtio_progress step(struct witness *w)
 	w->transport = device->transport;
 	link->budget = 1;
 	virtio_device_attach(device, &witness_ops, w, device->memory);
-	progress = vqsim_link_run(link, 0, 1);
+	progress = vqsim_link_run(link, cases_first(w->suite), 1);
 	virtio_device_attach(device, w->ops, w->transport, device->memory);
 	link->budget = budget;
 	testify(w);
@@ -125,7 +125,7 @@ static void add_requests(struct vqsim_suite *s, struct vqsim_suite_io ios[REQUES
 {
 	for (unsigned i = 0; i < REQUESTS; i++) {
 		vqsim_suite_io_init(s, &ios[i], 512 * (1 + i % 3));
-		vqsim_suite_io_add(s, 0, &ios[i]);
+		vqsim_suite_io_add(s, cases_first(s), &ios[i]);
 	}
 }
 
@@ -138,14 +138,14 @@ static void in_place_in_time(struct vqsim_suite *s)
 	struct vqsim_driver *driver;
 
 	vqsim_suite_up(s);
-	driver = &s->guest.queues[0];
+	driver = &s->guest.queues[cases_first(s)];
 	memset(driver->ring.used->ring, POISON, 8u * driver->setup.size);
 	if (ops->hold)
 		ops->hold(s->instance, true);
 	add_requests(s, ios);
 	used_view_start(&witness.view, driver);
-	vqsim_guest_publish(&s->guest, 0);
-	vqsim_referee_before_run(&s->referee, 0);
+	vqsim_guest_publish(&s->guest, cases_first(s));
+	vqsim_referee_before_run(&s->referee, cases_first(s));
 	for (unsigned i = 0; i < STEPS_MAX && progress != VIRTIO_IDLE; i++) {
 		if (ops->hold && i >= REQUESTS)
 			ops->release(s->instance, 1, i % 2);
@@ -155,14 +155,14 @@ static void in_place_in_time(struct vqsim_suite *s)
 		SUITE_EXPECT_CLAUSE(s, "SPLIT-D-16", !witness.early_bytes,
 				    "len bytes are written before used idx covers the entry");
 		if (progress == VIRTIO_WAITING && !ops->hold)
-			vqsim_link_wait(&s->guest.link, 0);
+			vqsim_link_wait(&s->guest.link, cases_first(s));
 	}
 	if (ops->hold)
 		ops->hold(s->instance, false);
-	vqsim_suite_judge(s, 0, progress);
+	vqsim_suite_judge(s, cases_first(s), progress);
 	SUITE_EXPECT(s, witness.count == REQUESTS, "all of %u requests come back (%u did)",
 		     REQUESTS, witness.count);
-	vqsim_suite_io_reap(s, 0);
+	vqsim_suite_io_reap(s, cases_first(s));
 	for (unsigned i = 0; i < REQUESTS; i++)
 		vqsim_suite_io_check(s, &ios[i]);
 }
@@ -174,9 +174,9 @@ static void check_entry(struct vqsim_suite *s, struct vqsim_suite_io *io)
 	struct used_view view;
 	enum virtio_progress progress;
 
-	vqsim_suite_io_add(s, 0, io);
-	used_view_start(&view, &s->guest.queues[0]);
-	progress = vqsim_suite_work(s, 0);
+	vqsim_suite_io_add(s, cases_first(s), io);
+	used_view_start(&view, &s->guest.queues[cases_first(s)]);
+	progress = vqsim_suite_work(s, cases_first(s));
 	if (s->is_blk && io->expected_len == 0 && vqsim_guest_needs_reset(&s->guest))
 		vqsim_suite_not_applicable(s, "it asks for a reset instead");
 	SUITE_EXPECT(s, used_view_entry(&view, &entry), "a request of %u elements is used",
@@ -189,8 +189,8 @@ static void check_entry(struct vqsim_suite *s, struct vqsim_suite_io *io)
 		     io->expected_len, entry.len);
 	SUITE_EXPECT(s, vqsim_suite_io_right(s, io, entry.len), "the %u bytes are written",
 		     entry.len);
-	vqsim_suite_judge(s, 0, progress);
-	vqsim_suite_io_reap(s, 0);
+	vqsim_suite_judge(s, cases_first(s), progress);
+	vqsim_suite_io_reap(s, cases_first(s));
 	SUITE_EXPECT(s, io->done, "a request of %u elements comes back", io->count);
 }
 
@@ -241,25 +241,25 @@ static void nothing_to_write(struct vqsim_suite *s)
 	io.expected_len = 0;
 	for (unsigned i = 0; i <= s->point.queue_size; i++)
 		check_entry(s, &io);
-	vqsim_suite_good_request(s, 0);
+	vqsim_suite_good_request(s, cases_first(s));
 }
 
 /* Entries of this batch, before and after which the index is looked at. */
 static void count_batch(struct vqsim_suite *s, struct vqsim_suite_io *ios, uint32_t done)
 {
-	const struct vring_used *used = s->guest.queues[0].ring.used;
+	const struct vring_used *used = s->guest.queues[cases_first(s)].ring.used;
 	enum virtio_progress progress;
 
 	for (unsigned i = 0; i < MANY_AT_ONCE; i++)
-		vqsim_suite_io_add(s, 0, &ios[i]);
+		vqsim_suite_io_add(s, cases_first(s), &ios[i]);
 	SUITE_EXPECT(s, le16toh(used->idx) == (uint16_t)done, "used idx is %u before request %u",
 		     (uint16_t)done, done);
-	progress = vqsim_suite_work(s, 0);
+	progress = vqsim_suite_work(s, cases_first(s));
 	SUITE_EXPECT(s, le16toh(used->idx) == (uint16_t)(done + MANY_AT_ONCE),
 		     "used idx is %u after %u requests (it is %u)", (uint16_t)(done + MANY_AT_ONCE),
 		     done + MANY_AT_ONCE, le16toh(used->idx));
-	vqsim_suite_judge(s, 0, progress);
-	vqsim_suite_io_reap(s, 0);
+	vqsim_suite_judge(s, cases_first(s), progress);
+	vqsim_suite_io_reap(s, cases_first(s));
 }
 
 static void index_counts(struct vqsim_suite *s)
@@ -280,6 +280,7 @@ static void index_counts(struct vqsim_suite *s)
 /* What is said of every queue, and a ring of just that size on those of the point. */
 static void size_maximum(struct vqsim_suite *s)
 {
+	struct vqsim_guest_config config = vqsim_suite_config(s);
 	struct vqsim_link *link = &s->guest.link;
 
 	for (uint16_t i = 0; i < link->transport.queue_count; i++) {
@@ -289,8 +290,9 @@ static void size_maximum(struct vqsim_suite *s)
 			     "the maximum of queue %u is a power of two up to 32768 (it is %u)", i,
 			     size);
 	}
-	vqsim_suite_up_size(s, 0);
-	for (uint16_t i = 0; i < s->point.queue_count; i++)
+	config.queue_size = 0;
+	vqsim_suite_must_come_up(s, NULL, &config);
+	for (uint16_t i = cases_first(s); i <= cases_queue(s); i++)
 		vqsim_suite_good_request(s, i);
 }
 

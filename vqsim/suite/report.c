@@ -10,7 +10,7 @@
 
 #include "report.h"
 
-/* Points of one case whose failure is told in the table. */
+/* Points of one case whose failure is told in the table, the first of them in full. */
 #define FAILURES_SHOWN 3u
 
 /* Most lists of clauses are shorter. */
@@ -37,9 +37,22 @@ static void print_text(FILE *out, const char *text)
 		putc(iscntrl((unsigned char)*text) ? ' ' : *text, out);
 }
 
+/* Lines of a report, each behind an indent. */
+static void print_lines(FILE *out, const char *indent, const char *text)
+{
+	for (size_t size; *text; text += size + (text[size] != '\0')) {
+		size = strcspn(text, "\n");
+		fputs(indent, out);
+		for (size_t i = 0; i < size; i++)
+			putc(iscntrl((unsigned char)text[i]) ? ' ' : text[i], out);
+		putc('\n', out);
+	}
+}
+
 static void print_failures(const struct vqsim_report *report, size_t first, size_t end)
 {
 	unsigned shown = 0;
+	bool in_full = false;
 
 	for (size_t i = first; i < end && shown < FAILURES_SHOWN; i++) {
 		const struct vqsim_outcome *outcome = &report->outcomes[i];
@@ -52,6 +65,9 @@ static void print_failures(const struct vqsim_report *report, size_t first, size
 		print_text(report->out, outcome->text);
 		putc('\n', report->out);
 		shown++;
+		if (outcome->report && !in_full)
+			print_lines(report->out, "    ", outcome->report);
+		in_full |= outcome->report != NULL;
 	}
 	fprintf(report->out, "    again: vqsim check --device %s --filter %s\n", report->device,
 		report->outcomes[first].test->name);
@@ -125,7 +141,36 @@ static void print_tap(const struct vqsim_report *report, const struct vqsim_outc
 		return;
 	fprintf(report->out, "  ---\n  clause: %s\n  message: ", outcome->clause);
 	print_quoted(report->out, outcome->text);
-	fprintf(report->out, "\n  ...\n");
+	putc('\n', report->out);
+	if (outcome->report) {
+		/* The indicator: lines begin with spaces of their own. */
+		fputs("  report: |2\n", report->out);
+		print_lines(report->out, "    ", outcome->report);
+	}
+	fputs("  ...\n", report->out);
+}
+
+/* A copy of an outcome that lasts. Returns whether there is memory for it. */
+static bool keep(struct vqsim_report *report, const struct vqsim_outcome *outcome)
+{
+	char *text = outcome->report ? strdup(outcome->report) : NULL;
+
+	if (outcome->report && !text)
+		return false;
+	if (report->count == report->room) {
+		size_t room = report->room ? 2 * report->room : 1024;
+		struct vqsim_outcome *grown = realloc(report->outcomes, room * sizeof(*grown));
+
+		if (!grown) {
+			free(text);
+			return false;
+		}
+		report->outcomes = grown;
+		report->room = room;
+	}
+	report->outcomes[report->count] = *outcome;
+	report->outcomes[report->count++].report = text;
+	return true;
 }
 
 void vqsim_report_add(void *opaque, const struct vqsim_outcome *outcome)
@@ -135,17 +180,10 @@ void vqsim_report_add(void *opaque, const struct vqsim_outcome *outcome)
 
 	if (last > 0 && report->outcomes[last - 1].test != outcome->test)
 		print_table(report, last);
-	if (report->count == report->room) {
-		size_t room = report->room ? 2 * report->room : 1024;
-		struct vqsim_outcome *grown = realloc(report->outcomes, room * sizeof(*grown));
-
-		report->no_memory |= grown == NULL;
-		if (grown == NULL)
-			return;
-		report->outcomes = grown;
-		report->room = room;
+	if (!keep(report, outcome)) {
+		report->no_memory = true;
+		return;
 	}
-	report->outcomes[report->count++] = *outcome;
 	report->totals.counts[outcome->result]++;
 	if (report->style == VQSIM_REPORT_TAP)
 		print_tap(report, outcome);
@@ -168,6 +206,8 @@ void vqsim_report_end(struct vqsim_report *report)
 
 void vqsim_report_finish(struct vqsim_report *report)
 {
+	for (size_t i = 0; i < report->count; i++)
+		free((char *)report->outcomes[i].report);
 	free(report->outcomes);
 	*report = (struct vqsim_report){.device = NULL};
 }

@@ -36,7 +36,7 @@ struct vqsim_report {
 	FILE *out;
 	enum vqsim_report_style style;
 
-	/* All that was reported so far. */
+	/* All that was reported so far, with reports of their own. */
 	struct vqsim_outcome *outcomes;
 	size_t count;
 	struct vqsim_totals totals;

@@ -38,8 +38,8 @@ static unsigned character_size(const unsigned char *c)
 	return size;
 }
 
-/* Right inside of elements and of attributes in double quotes. */
-static void escape(FILE *out, const char *text)
+/* Right inside of elements, where lines may stand, and of attributes in double quotes. */
+static void escape(FILE *out, const char *text, bool lines)
 {
 	static const char special[] = "&<>\"'";
 	static const char *const entities[] = {"&amp;", "&lt;", "&gt;", "&quot;", "&apos;"};
@@ -48,7 +48,9 @@ static void escape(FILE *out, const char *text)
 		const char *found = strchr(special, *text);
 		unsigned size = character_size((const unsigned char *)text);
 
-		if (found)
+		if (lines && *text == '\n')
+			putc('\n', out);
+		else if (found)
 			fputs(entities[found - special], out);
 		else if (size == 0)
 			putc('?', out);
@@ -61,22 +63,33 @@ static void escape(FILE *out, const char *text)
 static void attribute(FILE *out, const char *name, const char *value)
 {
 	fprintf(out, " %s=\"", name);
-	escape(out, value);
+	escape(out, value, false);
 	putc('"', out);
+}
+
+static void print_failure(FILE *out, const struct vqsim_outcome *outcome)
+{
+	fputs("\n      <failure", out);
+	attribute(out, "type", outcome->clause);
+	attribute(out, "message", outcome->text);
+	if (outcome->report) {
+		putc('>', out);
+		escape(out, outcome->report, true);
+		fputs("</failure>\n    </testcase>\n", out);
+	} else {
+		fputs("/>\n    </testcase>\n", out);
+	}
 }
 
 static void print_verdict(FILE *out, const struct vqsim_outcome *outcome)
 {
 	if (outcome->result == VQSIM_FAILED) {
-		fputs("\n      <failure", out);
-		attribute(out, "type", outcome->clause);
-		attribute(out, "message", outcome->text);
-		fputs("/>\n    </testcase>\n", out);
+		print_failure(out, outcome);
 		return;
 	}
 	fprintf(out, "\n      <skipped message=\"%s: ",
 		outcome->result == VQSIM_NOT_APPLICABLE ? "not applicable" : "not observable");
-	escape(out, outcome->text);
+	escape(out, outcome->text, false);
 	fputs("\"/>\n    </testcase>\n", out);
 }
 

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "subject.h"
+#include "subject_internal.h"
 #include "suite.h"
 #include "../faults.h"
 #include "../../devices/blk/blk.h"
@@ -385,6 +385,9 @@ static int make_plan(struct plan *plan, const char *name, const struct vqsim_sub
 	*ops = &ram_ops;
 	if (strncmp(name, "blk:ram", 7) == 0)
 		return plan_ram(plan, name + 7);
+	*ops = vqsim_subject_fs(name);
+	if (*ops)
+		return 0;
 	*ops = &file_ops;
 	plan->path = name + 9;
 	return strncmp(name, "blk:file:", 9) == 0 ? check_file(plan->path) : -EINVAL;

@@ -17,6 +17,8 @@
 #include "../version.h"
 #include "../../devices/blk/store.h"
 #include "../../devices/device.h"
+#include "../../devices/fs/session.h"
+#include "../../devices/fs/tree.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -24,12 +26,13 @@ extern "C" {
 
 /* What a case wants of a device. A zeroed member means the subject's default. */
 struct vqsim_subject_options {
-	uint16_t queue_count;    /* default 1 */
+	uint16_t queue_count;    /* default 1; fs: request queues beside the first */
 	uint16_t queue_size_max; /* default 1024 */
 	uint64_t size;           /* blk: bytes, a multiple of 512 */
 	uint32_t block_size;     /* blk: logical block */
 	const char *id;          /* blk: answer to GET_ID, at most 20 bytes; NULL: any */
 	bool read_only;          /* blk */
+	const char *tag;         /* fs; NULL: any */
 };
 
 /* What is known of a device from outside of it. */
@@ -102,6 +105,9 @@ struct vqsim_subject_ops {
 
 	/* What a loss of power would leave now: size bytes from the start of the disk. May be NULL. */
 	int (*power_cut)(void *instance, void *image, uint64_t size);
+
+	/* fs: how many writes the tree was not told to make durable since. May be NULL. */
+	unsigned (*unsynced)(void *instance);
 };
 
 struct vqsim_subject {
@@ -111,17 +117,19 @@ struct vqsim_subject {
 
 	/*
 	 * How to make it wrong on purpose: what stands between the device and the suite, or
-	 * between the store and the device; NULL: nothing. Each takes over what is inside and
+	 * between the store or the session and the device; NULL: nothing. Each takes over what is inside and
 	 * frees it with itself, and must look like it (device_id, limits). NULL: no memory.
 	 */
 	struct virtio_device *(*wrap_device)(struct virtio_device *inner, const void *how);
 	struct blk_store *(*wrap_store)(struct blk_store *inner, const void *how);
+	struct fs_session *(*wrap_session)(struct fs_session *inner, const void *how);
 	const void *how;
 };
 
 /*
  * Our own devices by the name that `vqsim check --device` takes: null, null:bare (no NULL_FILL),
- * blk:ram, blk:ram:SIZE (bytes; K, M, G), blk:file:PATH. name must live as long as the subject.
+ * blk:ram, blk:ram:SIZE (bytes; K, M, G), blk:file:PATH, fs:ram, fs:dir (a scratch directory).
+ * name must live as long as the subject.
  * The file is written to.
  * Returns 0; -EINVAL: no such subject, or a size that cannot be; -EFBIG: too large for the suite.
  */

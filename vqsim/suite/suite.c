@@ -34,6 +34,8 @@ struct sweep {
 	const struct vqsim_case *test;
 	vqsim_reporter *report;
 	void *opaque;
+	const char *point; /* NULL: all */
+	unsigned reports;
 	struct vqsim_totals *totals;
 	struct vqsim_outcome idle; /* the first point at which it did not run */
 	bool has_idle, has_run;
@@ -98,13 +100,47 @@ static __attribute__((format(printf, 4, 5))) void note(struct vqsim_outcome *out
 	va_end(args);
 }
 
+/* Of the first failure: only now are the last steps and the ring those that led to it. */
+static void keep_report(struct vqsim_suite *suite, const struct vqsim_violation *violation)
+{
+	size_t size;
+	FILE *out;
+
+	if (suite->reported || suite->outcome->result == VQSIM_FAILED)
+		return;
+	suite->reported = true;
+	out = open_memstream(&suite->report, &size);
+	if (!out)
+		return;
+	vqsim_referee_print_rest(&suite->referee, violation, out);
+	fclose(out);
+}
+
 static void note_violation(void *opaque, const struct vqsim_violation *violation)
 {
 	struct vqsim_suite *suite = opaque;
 
+	keep_report(suite, violation);
 	note(suite->outcome, VQSIM_FAILED, violation->clause, "%s; queue %u, step %llu: %s",
-	     vqsim_rules[violation->rule].text, violation->queue,
-	     (unsigned long long)violation->step, violation->detail);
+	     violation->text, violation->queue, (unsigned long long)violation->step,
+	     violation->detail);
+}
+
+/* What a case saw, as if the referee had seen it. The clause may be a list. */
+static void keep_failure(struct vqsim_suite *suite, const char *clause, const char *sentence,
+			 const char *detail)
+{
+	char id[sizeof(suite->outcome->clause)];
+	struct vqsim_violation violation = {
+		.queue = vqsim_suite_queue(suite, 0),
+		.step = suite->referee.step,
+		.clause = id,
+		.text = sentence,
+	};
+
+	snprintf(id, sizeof(id), "%.*s", (int)strcspn(clause, " "), clause);
+	snprintf(violation.detail, sizeof(violation.detail), "%s", detail);
+	keep_report(suite, &violation);
 }
 
 static __attribute__((noreturn)) void end_case(struct vqsim_suite *suite, enum vqsim_result result,
@@ -118,13 +154,15 @@ static __attribute__((noreturn)) void end_case(struct vqsim_suite *suite, enum v
 void vqsim_suite_fail(struct vqsim_suite *suite, const char *clause, const char *file, int line,
 		      const char *format, ...)
 {
-	char sentence[384];
+	char sentence[384], place[96];
 	va_list args;
 
 	va_start(args, format);
 	vsnprintf(sentence, sizeof(sentence), format, args);
 	va_end(args);
-	note(suite->outcome, VQSIM_FAILED, clause, "%s (%s:%d)", sentence, file, line);
+	snprintf(place, sizeof(place), "%s:%d", file, line);
+	keep_failure(suite, clause ? clause : main_clause(suite->outcome), sentence, place);
+	note(suite->outcome, VQSIM_FAILED, clause, "%s (%s)", sentence, place);
 	longjmp(suite->end, 1);
 }
 
@@ -162,6 +200,22 @@ static bool lacks(const struct vqsim_case *test, uint64_t offered, uint32_t devi
 	return outcome->result != VQSIM_PASSED;
 }
 
+/* What the referee's report and the picture are to say of this run. */
+static void introduce(struct vqsim_suite *suite)
+{
+	char point[VQSIM_POINT_NAME];
+
+	vqsim_point_name(&suite->point, point);
+	snprintf(suite->replay, sizeof(suite->replay),
+		 "vqsim check --device %s --filter %s --point %s", suite->subject->name,
+		 suite->test->name, point);
+	snprintf(suite->label, sizeof(suite->label), "%s-%s", suite->test->name, point);
+	suite->referee.sink = note_violation;
+	suite->referee.opaque = suite;
+	suite->referee.replay_hint = suite->replay;
+	suite->referee.label = suite->label;
+}
+
 /* Invariant: from here on everything in *suite can be let go of by finish. */
 static int start(struct vqsim_suite *suite, struct sweep *sweep, struct vqsim_outcome *outcome)
 {
@@ -172,31 +226,39 @@ static int start(struct vqsim_suite *suite, struct sweep *sweep, struct vqsim_ou
 	suite->test = sweep->test;
 	suite->point = outcome->point;
 	suite->outcome = outcome;
+	suite->reported = sweep->reports >= VQSIM_SUITE_REPORTS;
 	error = vqsim_memory_init(&suite->memory, regions, VQSIM_SUITE_REGIONS);
 	if (error == 0)
 		error = vqsim_referee_init(&suite->referee, &suite->memory);
-	suite->referee.sink = note_violation;
-	suite->referee.opaque = suite;
+	introduce(suite);
 	/* What is wrong on purpose is to be found by the referee, in this build as in any. */
-	if (error == 0 && (sweep->subject->wrap_device || sweep->subject->wrap_store))
+	if (error == 0 && (sweep->subject->wrap_device || sweep->subject->wrap_store ||
+			   sweep->subject->wrap_session))
 		vqsim_referee_let_stray(&suite->referee);
 	return error;
 }
 
-static void finish(struct vqsim_suite *suite)
+static void check_canaries(struct vqsim_suite *suite)
 {
 	const struct vqsim_rule_text *rule = &vqsim_rules[VQSIM_RULE_FOOTPRINT];
-	const struct vqsim_allocation *piece;
+	const char *clause = suite->point.packed ? rule->packed : rule->clause;
 	uint64_t bad = 0;
+	const struct vqsim_allocation *piece = vqsim_memory_check(&suite->memory, &bad);
+	char seen[96];
 
+	if (!piece)
+		return;
+	snprintf(seen, sizeof(seen), "0x%llx was written, beside [0x%llx, 0x%llx)",
+		 (unsigned long long)bad, (unsigned long long)piece->gpa,
+		 (unsigned long long)(piece->gpa + piece->size));
+	keep_failure(suite, clause, rule->text, seen);
+	note(suite->outcome, VQSIM_FAILED, clause, "%s", seen);
+}
+
+static void finish(struct vqsim_suite *suite)
+{
 	suite->in_case = false;
-	piece = vqsim_memory_check(&suite->memory, &bad);
-	if (piece)
-		note(suite->outcome, VQSIM_FAILED,
-		     suite->point.packed ? rule->packed : rule->clause,
-		     "0x%llx was written, beside [0x%llx, 0x%llx)", (unsigned long long)bad,
-		     (unsigned long long)piece->gpa,
-		     (unsigned long long)(piece->gpa + piece->size));
+	check_canaries(suite);
 	suite_drop_device(suite);
 	suite_drop_requests(suite);
 	free(suite->ios);
@@ -224,14 +286,18 @@ static void run_at(struct sweep *sweep, const struct vqsim_point *point)
 {
 	struct vqsim_outcome outcome = {.test = sweep->test, .point = *point};
 	struct vqsim_suite *suite = malloc(sizeof(*suite));
+	char *report = NULL;
 
 	if (!suite || start(suite, sweep, &outcome) != 0)
 		note(&outcome, VQSIM_FAILED, NULL, "the host is out of memory");
 	else
 		play(suite);
-	if (suite)
+	if (suite) {
 		finish(suite);
+		outcome.report = report = suite->report;
+	}
 	free(suite);
+	sweep->reports += report != NULL;
 	if (outcome.result == VQSIM_PASSED || outcome.result == VQSIM_FAILED) {
 		sweep->has_run = true;
 		sweep->totals->counts[outcome.result]++;
@@ -241,6 +307,7 @@ static void run_at(struct sweep *sweep, const struct vqsim_point *point)
 		sweep->has_idle = true;
 		sweep->idle = outcome;
 	}
+	free(report);
 }
 
 /* Why a case runs at no point: reported once. */
@@ -263,6 +330,15 @@ static uint64_t ring_bits(uint64_t features)
 	return features & vqsim_point_features(&all);
 }
 
+/* name NULL: any. */
+static bool is_named(const struct vqsim_point *point, const char *name)
+{
+	char own[VQSIM_POINT_NAME];
+
+	vqsim_point_name(point, own);
+	return !name || strcmp(own, name) == 0;
+}
+
 static bool fits(const struct vqsim_case *test, const struct vqsim_point *point)
 {
 	uint64_t taken = vqsim_point_features(point);
@@ -282,7 +358,7 @@ static void sweep_points(struct sweep *sweep, uint64_t offered)
 	for (unsigned i = 0; i < count; i++) {
 		const struct vqsim_point *point = &points[i];
 
-		if (!fits(sweep->test, point))
+		if (!fits(sweep->test, point) || !is_named(point, sweep->point))
 			continue;
 		if (sweep->test->scope == VQSIM_EACH_FORMAT && runs[point->packed] > 0)
 			continue;
@@ -326,7 +402,7 @@ static void sweep_case(struct sweep *sweep, const struct probe *probe)
 int vqsim_suite_run_case(const struct vqsim_subject *subject, const struct vqsim_case *test,
 			 vqsim_reporter *report, void *opaque, struct vqsim_totals *totals)
 {
-	struct sweep sweep = {subject, test, report, opaque, totals, .has_run = false};
+	struct sweep sweep = {subject, test, report, opaque, .totals = totals};
 	struct probe probe;
 	int error = probe_subject(subject, &probe);
 
@@ -347,8 +423,8 @@ int vqsim_suite_run(const struct vqsim_subject *subject, const struct vqsim_filt
 		return error;
 	for (unsigned t = 0; vqsim_case_tables[t]; t++) {
 		for (const struct vqsim_case *test = vqsim_case_tables[t]; test->name; test++) {
-			struct sweep sweep = {subject, test,   report,
-					      opaque,  totals, .has_run = false};
+			struct sweep sweep = {subject, test,          report,
+					      opaque,  filter->point, .totals = totals};
 
 			if (!vqsim_filter_matches(filter, test))
 				continue;

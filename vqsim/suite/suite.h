@@ -38,6 +38,7 @@
 #include "subject.h"
 #include "../guest.h"
 #include "../guest_blk.h"
+#include "../guest_fs.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -117,9 +118,21 @@ struct vqsim_outcome {
 	const struct vqsim_case *test;
 	struct vqsim_point point; /* zeroed: the case ran at no point */
 	enum vqsim_result result;
-	char clause[24]; /* FAILED: the clause that was broken */
+	char clause[24]; /* FAILED: the clause that was broken, or VQSIM_SUITE_BRING_UP */
 	char text[512];  /* the reason, for all but PASSED */
+
+	/*
+	 * FAILED: lines with the last steps, the command that replays it and the ring
+	 * (vqsim_referee_print_rest), for the first VQSIM_SUITE_REPORTS points of a case that fail;
+	 * otherwise NULL. Valid until the reporter returns.
+	 */
+	const char *report;
 };
+
+#define VQSIM_SUITE_REPORTS 3u
+
+/* In place of a clause: what failed comes before what the case is about, and may be the host's. */
+#define VQSIM_SUITE_BRING_UP "bring-up"
 
 /* --- for cases -------------------------------------------------------------------------------- */
 
@@ -161,15 +174,23 @@ struct vqsim_suite {
 	bool is_blk;
 	struct vqsim_disk disk; /* model; if the device is a block device */
 	struct vqsim_blk blk;   /* valid after vqsim_suite_up of a block device */
+	bool is_fs;
+	struct vqsim_fs fs; /* valid after vqsim_suite_up of a file-system device; no session */
+	struct vqsim_fs_file pattern; /* that ios read, if there is a session of theirs */
 
 	/* Private. */
 	struct vqsim_outcome *outcome;
 	struct vqsim_suite_request *requests; /* all that were given out */
-	struct vqsim_suite_io **ios;          /* in flight; only compared, never followed */
+	struct vqsim_suite_fs_request *fs_requests;
+	struct vqsim_suite_io **ios; /* in flight; only compared, never followed */
 	unsigned io_count, io_room;
 	unsigned io_serial; /* ios so far */
 	uint64_t pattern_size;
-	bool has_device, has_disk, in_case;
+	bool has_device, has_disk, has_pattern, in_case;
+	char replay[256]; /* what the referee says that replays it */
+	char label[128];  /* in names of pictures */
+	char *report;     /* of the first failure, if there is one */
+	bool reported;    /* no report is wanted any more */
 	jmp_buf end;
 };
 
@@ -213,20 +234,31 @@ bool vqsim_suite_has(const struct vqsim_suite *suite, unsigned bit);
 void vqsim_suite_remake(struct vqsim_suite *suite, const struct vqsim_subject_options *options);
 
 /*
+ * Queue number of those that ios go through. fs: behind hiprio, and the request queue that the
+ * session of ios begins on, so that the rings of a case are fresh.
+ */
+uint16_t vqsim_suite_queue(const struct vqsim_suite *suite, unsigned number);
+
+/*
  * What vqsim_suite_up asks for: the point, and all features of the device type. RING_RESET and
  * NOTIFICATION_DATA are not among them.
  */
 struct vqsim_guest_config vqsim_suite_config(const struct vqsim_suite *suite);
 
 /*
- * (Reset and) bring the device up as the point says. Fails the case if it does not come up.
+ * (Reset and) bring the device up as the point says. Fails the case if it does not come up, and
+ * blames no clause for that (VQSIM_SUITE_BRING_UP).
  * vqsim_suite_up_with: with another configuration; vqsim_suite_up_size: another queue size;
- * vqsim_suite_up_without: without some features (those of the point included).
+ * vqsim_suite_up_without: without some features (those of the point included);
+ * vqsim_suite_must_come_up: where the bring-up is what the case is about, so that this clause of
+ * it is blamed (NULL: as SUITE_EXPECT).
  */
 void vqsim_suite_up(struct vqsim_suite *suite);
 void vqsim_suite_up_with(struct vqsim_suite *suite, const struct vqsim_guest_config *config);
 void vqsim_suite_up_size(struct vqsim_suite *suite, uint16_t queue_size);
 void vqsim_suite_up_without(struct vqsim_suite *suite, uint64_t features);
+void vqsim_suite_must_come_up(struct vqsim_suite *suite, const char *clause,
+			      const struct vqsim_guest_config *config);
 
 /*
  * The same in two halves, with queue 0 alone and for ios only: (reset and) steps 1 to 7 of 3.1.1,
@@ -239,21 +271,24 @@ void vqsim_suite_driver_ok(struct vqsim_suite *suite);
 /*
  * A request that every ring device answers: 16 readable bytes of header, data_size writable
  * bytes and a status byte behind them (blk: an IN of sectors of the pattern, the null device
- * fills). The case may lay it out anew before it is added: elements, count, direct.
+ * fills); fs: a READ of the pattern, whose status is in the 16 bytes before the data. The
+ * case may lay it out anew before it is added: elements, count, direct.
  */
 #define VQSIM_SUITE_ELEMENTS_MAX 256u
 
 struct vqsim_suite_io {
 	uint32_t data_size;
-	uint64_t header_gpa; /* 16 bytes */
-	uint64_t data_gpa;   /* data_size bytes, then the status */
-	uint64_t table_gpa;  /* VQSIM_SUITE_ELEMENTS_MAX entries of a table */
+	uint32_t readable_size; /* at header_gpa */
+	uint32_t writable_size; /* at data_gpa: data_size bytes and what is the status */
+	uint64_t header_gpa;
+	uint64_t data_gpa;
+	uint64_t table_gpa; /* VQSIM_SUITE_ELEMENTS_MAX entries of a table */
 	struct vqsim_element elements[VQSIM_SUITE_ELEMENTS_MAX];
 	uint16_t count;
-	uint16_t direct; /* count: no table; default: by the point */
-	uint8_t *header; /* host pointers of the driver to the parts */
-	uint8_t *data;
-	uint8_t *status;
+	uint16_t direct;       /* count: no table; default: by the point */
+	uint8_t *header;       /* host pointers of the driver to the parts */
+	uint8_t *data;         /* all that is writable */
+	uint8_t *status;       /* 0: it went well */
 	uint32_t expected_len; /* used length of a device that tells the truth */
 	uint32_t head;         /* what vqsim_driver_add said */
 	bool done;             /* it came back */
@@ -262,8 +297,9 @@ struct vqsim_suite_io {
 };
 
 /*
- * After vqsim_suite_up; a reset ends its life. data_size: a multiple of 512, at most VQSIM_SUITE_PATTERN_SIZE. Each io of a case reads
- * another place of the disk, or counts on from another byte.
+ * After vqsim_suite_up; a reset ends its life. data_size: a multiple of 512, at most
+ * VQSIM_SUITE_PATTERN_SIZE. Each io of a case reads another place of the disk, or counts on
+ * from another byte.
  * vqsim_suite_io_reset makes it ready to be added again: prefill, default layout.
  */
 void vqsim_suite_io_init(struct vqsim_suite *suite, struct vqsim_suite_io *io, uint32_t data_size);
@@ -338,6 +374,17 @@ void vqsim_suite_write(struct vqsim_suite *suite, uint64_t sector, const void *d
 void vqsim_suite_read(struct vqsim_suite *suite, uint64_t sector, void *data, uint32_t size);
 void vqsim_suite_flush(struct vqsim_suite *suite);
 
+/* --- for cases about file-system devices ------------------------------------------------------ */
+
+/*
+ * Begin a session. Fails the case if there is none then. Request queues are 1 to
+ * point.queue_count + 1; it is begun on the first.
+ */
+void vqsim_suite_fs_begin(struct vqsim_suite *suite);
+
+/* A request (guest_fs.h) of the suite's, with indirect as at the point; not after a reset. */
+struct vqsim_fs_request *vqsim_suite_fs_request(struct vqsim_suite *suite);
+
 /* A little-endian field of the config space, of 1 to 8 bytes. */
 uint64_t vqsim_suite_config_field(struct vqsim_suite *suite, uint32_t offset, uint32_t size);
 
@@ -345,9 +392,10 @@ uint64_t vqsim_suite_config_field(struct vqsim_suite *suite, uint32_t offset, ui
 
 /* Which cases to run. A zeroed filter lets all through. */
 struct vqsim_filter {
-	const char
-		*pattern;   /* of names, with * and ? (fnmatch); without them: a part of the name */
+	/* Of names, with * and ? (fnmatch); without them: a part of the name. */
+	const char *pattern;
 	const char *clause; /* an id */
+	const char *point;  /* the name of the one point to run at (vqsim_point_name) */
 };
 
 bool vqsim_filter_matches(const struct vqsim_filter *filter, const struct vqsim_case *test);

@@ -22,6 +22,10 @@
 /* Bits 24..40 are the ring's and the transport's; the rest belongs to the device type (2.2). */
 #define DEVICE_FEATURES (((UINT64_C(1) << 24) - 1) | UINT64_C(0xfffc000000000000))
 
+/* What comes before the question of the case: its clauses are not to blame. */
+#define SET_UP_EXPECT(suite, condition, ...) \
+	SUITE_EXPECT_CLAUSE(suite, VQSIM_SUITE_BRING_UP, condition, __VA_ARGS__)
+
 static const char *const up_words[] = {
 	[VQSIM_UP] = "is up",
 	[VQSIM_REFUSED_FEATURES] = "refuses the features",
@@ -61,6 +65,7 @@ static void forget_requests(struct vqsim_suite *suite)
 	for (struct vqsim_suite_request *r = suite->requests; r; r = r->next)
 		vqsim_blk_request_finish(&r->request);
 	suite->io_count = 0;
+	suite_fs_down(suite);
 }
 
 void suite_drop_device(struct vqsim_suite *suite)
@@ -70,6 +75,7 @@ void suite_drop_device(struct vqsim_suite *suite)
 	/* A device cannot be reset while its store holds on to requests. */
 	if (suite->subject->ops->hold)
 		suite->subject->ops->hold(suite->instance, false);
+	suite_fs_down(suite);
 	vqsim_guest_finish(&suite->guest);
 	forget_requests(suite);
 	vqsim_disk_finish(&suite->disk);
@@ -84,11 +90,11 @@ static void make_disk(struct vqsim_suite *suite)
 
 	vqsim_blk_init(&suite->blk, &suite->guest, NULL);
 	size = suite->blk.capacity * VQSIM_DISK_SECTOR;
-	SUITE_EXPECT(suite, size > 0 && size <= VQSIM_SUITE_DISK_MAX,
-		     "the capacity is from 1 sector to %u bytes (it is %" PRIu64 " sectors)",
-		     VQSIM_SUITE_DISK_MAX, suite->blk.capacity);
-	SUITE_EXPECT(suite, vqsim_disk_init(&suite->disk, &suite->referee, size) == 0,
-		     "a model of the disk (the host is out of memory)");
+	SET_UP_EXPECT(suite, size > 0 && size <= VQSIM_SUITE_DISK_MAX,
+		      "the capacity is from 1 sector to %u bytes (it is %" PRIu64 " sectors)",
+		      VQSIM_SUITE_DISK_MAX, suite->blk.capacity);
+	SET_UP_EXPECT(suite, vqsim_disk_init(&suite->disk, &suite->referee, size) == 0,
+		      "a model of the disk (the host is out of memory)");
 	suite->has_disk = true;
 	suite->pattern_size = size < VQSIM_SUITE_PATTERN_SIZE ? size : VQSIM_SUITE_PATTERN_SIZE;
 }
@@ -102,47 +108,63 @@ void vqsim_suite_remake(struct vqsim_suite *suite, const struct vqsim_subject_op
 	error = ops->create(suite->subject, options, &suite->device, &suite->instance);
 	if (error == -ENOTSUP)
 		vqsim_suite_not_observable(suite, "the subject makes no such device");
-	SUITE_EXPECT(suite, error == 0, "the subject makes a device (%s)", strerror(-error));
+	SET_UP_EXPECT(suite, error == 0, "the subject makes a device (%s)", strerror(-error));
 	error = vqsim_guest_init(&suite->guest, &suite->memory, suite->device, &suite->referee);
 	if (error)
 		ops->destroy(suite->instance);
-	SUITE_EXPECT(suite, error == 0, "a guest for the device (%s)", strerror(-error));
+	SET_UP_EXPECT(suite, error == 0, "a guest for the device (%s)", strerror(-error));
 	suite->has_device = true;
 	if (ops->facts)
 		ops->facts(suite->instance, &suite->facts);
 	suite->offered = virtio_transport_features(&suite->guest.link.transport);
 	suite->is_blk = suite->device->ops->device_id == VIRTIO_ID_BLOCK;
+	suite->is_fs = suite->device->ops->device_id == VIRTIO_ID_FS;
 	if (suite->is_blk) {
 		make_disk(suite);
 		suite_lay_pattern(suite);
 	}
 }
 
+uint16_t vqsim_suite_queue(const struct vqsim_suite *suite, unsigned number)
+{
+	return (uint16_t)(number + (suite->is_fs ? SUITE_FS_QUEUES : 0));
+}
+
 struct vqsim_guest_config vqsim_suite_config(const struct vqsim_suite *suite)
 {
 	return (struct vqsim_guest_config){
 		.features = vqsim_point_features(&suite->point) | DEVICE_FEATURES,
-		.queue_count = suite->point.queue_count,
+		.queue_count = suite->point.queue_count + (suite->is_fs ? SUITE_FS_QUEUES : 0),
 		.queue_size = suite->point.queue_size,
 	};
 }
 
-void vqsim_suite_up_with(struct vqsim_suite *suite, const struct vqsim_guest_config *config)
+void vqsim_suite_must_come_up(struct vqsim_suite *suite, const char *clause,
+			      const struct vqsim_guest_config *config)
 {
 	uint16_t has = suite->guest.link.transport.queue_count;
 	enum vqsim_bring_up up;
 
-	SUITE_EXPECT(suite, config->queue_count <= has,
-		     "a device with %u queues as asked for (it has %u)", config->queue_count, has);
+	SUITE_EXPECT_CLAUSE(suite, clause, config->queue_count <= has,
+			    "a device with %u queues as asked for (it has %u)", config->queue_count,
+			    has);
 	vqsim_guest_reset(&suite->guest);
 	forget_requests(suite);
 	up = vqsim_guest_bring_up(&suite->guest, config);
-	SUITE_EXPECT(suite, up == VQSIM_UP,
-		     "the device comes up with features 0x%" PRIx64 " and %u queues of %u (it %s)",
-		     config->features & suite->offered, config->queue_count, config->queue_size,
-		     up_words[up]);
+	SUITE_EXPECT_CLAUSE(suite, clause, up == VQSIM_UP,
+			    "the device comes up with features 0x%" PRIx64
+			    " and %u queues of %u (it %s)",
+			    config->features & suite->offered, config->queue_count,
+			    config->queue_size, up_words[up]);
 	if (suite->is_blk)
 		vqsim_blk_init(&suite->blk, &suite->guest, suite->has_disk ? &suite->disk : NULL);
+	if (suite->is_fs)
+		suite_fs_up(suite);
+}
+
+void vqsim_suite_up_with(struct vqsim_suite *suite, const struct vqsim_guest_config *config)
+{
+	vqsim_suite_must_come_up(suite, VQSIM_SUITE_BRING_UP, config);
 }
 
 void vqsim_suite_up(struct vqsim_suite *suite)
@@ -186,24 +208,27 @@ void vqsim_suite_prepare(struct vqsim_suite *suite, uint16_t index)
 	struct vqsim_guest *guest = &suite->guest;
 	struct vqsim_driver *driver = &guest->queues[0];
 
+	if (suite->is_fs)
+		vqsim_suite_not_applicable(suite, "no request is good before a session begins");
 	vqsim_guest_reset(guest);
 	forget_requests(suite);
-	SUITE_EXPECT(suite, vqsim_guest_negotiate(guest, config.features) == VQSIM_UP,
-		     "the features are accepted");
+	SET_UP_EXPECT(suite, vqsim_guest_negotiate(guest, config.features) == VQSIM_UP,
+		      "the features are accepted");
 	guest->mark = vqsim_memory_mark(&suite->memory);
-	SUITE_EXPECT(
+	SET_UP_EXPECT(
 		suite,
 		vqsim_driver_init(driver, &suite->memory, config.queue_size, guest->features) == 0,
 		"a ring (the host is out of memory)");
 	guest->queue_count = 1;
 	if (!driver->is_packed)
 		go_on_at(driver, index);
-	SUITE_EXPECT(suite,
-		     vqsim_referee_set_up(&suite->referee, guest->features, &driver->setup, 1) == 0,
-		     "a referee of it (the host is out of memory)");
-	SUITE_EXPECT(suite,
-		     virtio_transport_enable_queue(&guest->link.transport, 0, &driver->setup) == 0,
-		     "the queue is accepted");
+	SET_UP_EXPECT(suite,
+		      vqsim_referee_set_up(&suite->referee, guest->features, &driver->setup, 1) ==
+			      0,
+		      "a referee of it (the host is out of memory)");
+	SET_UP_EXPECT(suite,
+		      virtio_transport_enable_queue(&guest->link.transport, 0, &driver->setup) == 0,
+		      "the queue is accepted");
 }
 
 void vqsim_suite_driver_ok(struct vqsim_suite *suite)
@@ -213,8 +238,8 @@ void vqsim_suite_driver_ok(struct vqsim_suite *suite)
 	vqsim_referee_before_driver_ok(&suite->referee, 0, link->queues[0].notifications);
 	virtio_transport_write_status(&link->transport, virtio_transport_status(&link->transport) |
 								VIRTIO_CONFIG_S_DRIVER_OK);
-	SUITE_EXPECT(suite, !vqsim_guest_needs_reset(&suite->guest),
-		     "the device comes up with a queue of %u", suite->guest.queues[0].setup.size);
+	SET_UP_EXPECT(suite, !vqsim_guest_needs_reset(&suite->guest),
+		      "the device comes up with a queue of %u", suite->guest.queues[0].setup.size);
 }
 
 /* No hook reaches the disk: a life of the device before the first one of the case does it. */
@@ -244,7 +269,7 @@ static void poke_pattern(struct vqsim_suite *suite)
 	for (uint32_t i = 0; i < sizeof(data); i++)
 		data[i] = vqsim_suite_pattern(i);
 	error = suite->subject->ops->poke(suite->instance, 0, data, suite->pattern_size);
-	SUITE_EXPECT(suite, error == 0, "the subject pokes its store (%s)", strerror(-error));
+	SET_UP_EXPECT(suite, error == 0, "the subject pokes its store (%s)", strerror(-error));
 	vqsim_disk_know(&suite->disk, 0, data, suite->pattern_size);
 }
 
@@ -300,7 +325,7 @@ struct vqsim_blk_request *vqsim_suite_request(struct vqsim_suite *suite, uint32_
 
 	if (!request || vqsim_blk_request_init(&suite->blk, &request->request, data_room) != 0) {
 		free(request);
-		SUITE_EXPECT(suite, false, "room for a request (the host is out of memory)");
+		SET_UP_EXPECT(suite, false, "room for a request (the host is out of memory)");
 		return NULL;
 	}
 	request->next = suite->requests;

@@ -15,6 +15,21 @@ struct vqsim_suite_request {
 	struct vqsim_blk_request request;
 };
 
+struct vqsim_suite_fs_request {
+	struct vqsim_suite_fs_request *next;
+	struct vqsim_fs_request request;
+};
+
+/* The client of a file-system device: the device is up, or about to be reset. */
+void suite_fs_up(struct vqsim_suite *suite);
+void suite_fs_down(struct vqsim_suite *suite);
+
+/* Whatever an io needs before it is made: a session, and the file that it reads. */
+void suite_fs_open_pattern(struct vqsim_suite *suite);
+
+/* The queues of a file-system device that carry no ios. */
+#define SUITE_FS_QUEUES 2u
+
 /* The pattern at the start of the disk; the device is not up, before and after. */
 void suite_lay_pattern(struct vqsim_suite *suite);
 

@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The request that every ring device answers. The bytes of a null device's request
- * and of a block read have the same shape: 16 readable, then data and status writable.
+ * and of a block read have the same shape; those of a READ of a file are larger:
  *
  *     header_gpa  | type, sector; or the first byte of the data: 16 |
  *     data_gpa    | data .......................... | status |
+ *
+ *     header_gpa  | fuse_in_header: 40 | fuse_read_in: 40 |
+ *     data_gpa    | fuse_out_header: 16 | data .............. |
  */
 #include <endian.h>
 #include <inttypes.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,6 +20,19 @@
 #define HEADER_SIZE 16u
 #define PREFILL     0xa5
 #define TABLE_SIZE  (VQSIM_SUITE_ELEMENTS_MAX * 16u)
+
+/* The error of a fuse_out_header, which is 0 or small: its low byte says which. */
+#if __BYTE_ORDER == __LITTLE_ENDIAN
+#define FS_STATUS_AT offsetof(struct fuse_out_header, error)
+#else
+#define FS_STATUS_AT (offsetof(struct fuse_out_header, error) + 3)
+#endif
+
+/* What a READ consists of. */
+struct fs_read {
+	struct fuse_in_header header;
+	struct fuse_read_in in;
+};
 
 static uint64_t sector_of(const struct vqsim_suite_io *io)
 {
@@ -38,6 +55,23 @@ static void head_blk(struct vqsim_suite *suite, struct vqsim_suite_io *io, unsig
 	memcpy(io->header, &header, sizeof(header));
 }
 
+/* The same, as bytes of the file. */
+static void head_fs(struct vqsim_suite *suite, struct vqsim_suite_io *io, unsigned serial)
+{
+	uint64_t places = (VQSIM_SUITE_PATTERN_SIZE - io->data_size) / VQSIM_DISK_SECTOR;
+	const struct fs_read read = {
+		.header = {.len = sizeof(read),
+			   .opcode = FUSE_READ,
+			   .unique = 2 * (UINT64_C(1) << 32) + 2 * serial,
+			   .nodeid = suite->pattern.node},
+		.in = {.fh = suite->pattern.handle,
+		       .offset = serial % (places + 1) * VQSIM_DISK_SECTOR,
+		       .size = io->data_size},
+	};
+
+	memcpy(io->header, &read, sizeof(read));
+}
+
 static void head_null(struct vqsim_suite_io *io, unsigned serial)
 {
 	memset(io->header, 0, HEADER_SIZE);
@@ -46,12 +80,27 @@ static void head_null(struct vqsim_suite_io *io, unsigned serial)
 
 void vqsim_suite_io_reset(struct vqsim_suite *suite, struct vqsim_suite_io *io)
 {
-	memset(io->data, PREFILL, io->data_size);
+	memset(io->data, PREFILL, io->writable_size);
 	*io->status = VQSIM_BLK_STATUS_UNSET;
 	io->done = false;
 	io->used_len = 0;
 	vqsim_suite_io_cut(io, NULL, 0, &io->data_size, io->data_size > 0);
 	io->direct = suite->point.indirect ? 0 : io->count;
+}
+
+static void place(struct vqsim_suite *suite, struct vqsim_suite_io *io)
+{
+	struct vqsim_memory *memory = &suite->memory;
+
+	io->readable_size = suite->is_fs ? sizeof(struct fs_read) : HEADER_SIZE;
+	io->writable_size =
+		io->data_size + (suite->is_fs ? (uint32_t)sizeof(struct fuse_out_header) : 1);
+	io->header_gpa = vqsim_memory_alloc(memory, io->readable_size, 16);
+	io->data_gpa = vqsim_memory_alloc(memory, io->writable_size, 16);
+	io->table_gpa = vqsim_memory_alloc(memory, TABLE_SIZE, 16);
+	io->header = vqsim_memory_at(memory, io->header_gpa, io->readable_size);
+	io->data = vqsim_memory_at(memory, io->data_gpa, io->writable_size);
+	io->status = io->data + (suite->is_fs ? FS_STATUS_AT : io->data_size);
 }
 
 void vqsim_suite_io_init(struct vqsim_suite *suite, struct vqsim_suite_io *io, uint32_t data_size)
@@ -61,21 +110,21 @@ void vqsim_suite_io_init(struct vqsim_suite *suite, struct vqsim_suite_io *io, u
 	SUITE_EXPECT(suite,
 		     data_size % VQSIM_DISK_SECTOR == 0 && data_size <= VQSIM_SUITE_PATTERN_SIZE,
 		     "an io of %" PRIu32 " bytes (a mistake of the case)", data_size);
+	if (suite->is_fs)
+		suite_fs_open_pattern(suite);
 	memset(io, 0, sizeof(*io));
 	io->data_size = data_size;
-	io->header_gpa = vqsim_memory_alloc(&suite->memory, HEADER_SIZE, 16);
-	io->data_gpa = vqsim_memory_alloc(&suite->memory, data_size + 1, 16);
-	io->table_gpa = vqsim_memory_alloc(&suite->memory, TABLE_SIZE, 16);
-	io->header = vqsim_memory_at(&suite->memory, io->header_gpa, HEADER_SIZE);
-	io->data = vqsim_memory_at(&suite->memory, io->data_gpa, data_size + 1);
-	io->status = io->data + data_size;
+	place(suite, io);
 	if (suite->is_blk)
 		head_blk(suite, io, serial);
+	else if (suite->is_fs)
+		head_fs(suite, io, serial);
 	else
 		head_null(io, serial);
 	/* A device that leaves a gap before the status can claim nothing (2.7.8.2). */
-	io->expected_len =
-		suite->is_blk || suite->facts.fills || data_size == 0 ? data_size + 1 : 0;
+	io->expected_len = io->writable_size;
+	if (!suite->is_blk && !suite->is_fs && !suite->facts.fills && data_size > 0)
+		io->expected_len = 0;
 	vqsim_suite_io_reset(suite, io);
 }
 
@@ -85,10 +134,10 @@ void vqsim_suite_io_cut(struct vqsim_suite_io *io, const uint32_t *readable,
 	bool through_table = io->direct < io->count;
 	unsigned count;
 
-	count = vqsim_chain_cut(io->elements, VQSIM_SUITE_ELEMENTS_MAX, io->header_gpa, HEADER_SIZE,
-				false, readable, readable_count);
+	count = vqsim_chain_cut(io->elements, VQSIM_SUITE_ELEMENTS_MAX, io->header_gpa,
+				io->readable_size, false, readable, readable_count);
 	count += vqsim_chain_cut(io->elements + count, VQSIM_SUITE_ELEMENTS_MAX - count,
-				 io->data_gpa, io->data_size + 1, true, writable, writable_count);
+				 io->data_gpa, io->writable_size, true, writable, writable_count);
 	io->count = (uint16_t)count;
 	if (!through_table)
 		io->direct = io->count;
@@ -157,9 +206,26 @@ unsigned vqsim_suite_io_reap(struct vqsim_suite *suite, uint16_t queue)
 	return count;
 }
 
+static uint8_t expected_fs(const struct vqsim_suite_io *io, uint32_t at)
+{
+	struct fuse_out_header out = {.len = io->writable_size};
+	struct fs_read read;
+
+	memcpy(&read, io->header, sizeof(read));
+	out.unique = read.header.unique;
+	if (at < sizeof(out))
+		return ((const uint8_t *)&out)[at];
+	return vqsim_suite_pattern(read.in.offset + at - sizeof(out));
+}
+
+/* Of all that is writable. */
 static uint8_t expected_byte(const struct vqsim_suite *suite, const struct vqsim_suite_io *io,
 			     uint32_t at)
 {
+	if (suite->is_fs)
+		return expected_fs(io, at);
+	if (at == io->data_size)
+		return 0; /* the status */
 	if (suite->is_blk)
 		return vqsim_suite_pattern(sector_of(io) * VQSIM_DISK_SECTOR + at);
 	return suite->facts.fills ? (uint8_t)(io->header[0] + at) : PREFILL;
@@ -168,11 +234,9 @@ static uint8_t expected_byte(const struct vqsim_suite *suite, const struct vqsim
 bool vqsim_suite_io_right(const struct vqsim_suite *suite, const struct vqsim_suite_io *io,
 			  uint32_t size)
 {
-	uint32_t data = size < io->data_size ? size : io->data_size;
-
-	if (size > io->expected_len || (size > data && *io->status != 0))
+	if (size > io->expected_len)
 		return false;
-	for (uint32_t i = 0; i < data; i++)
+	for (uint32_t i = 0; i < size; i++)
 		if (io->data[i] != expected_byte(suite, io, i))
 			return false;
 	return true;
@@ -183,7 +247,7 @@ static void check_answer(struct vqsim_suite *suite, const struct vqsim_suite_io 
 {
 	SUITE_EXPECT(suite, *io->status == 0, "a good request gets status 0 (it got %u)",
 		     *io->status);
-	for (uint32_t i = 0; i < io->data_size; i++)
+	for (uint32_t i = 0; i < io->writable_size; i++)
 		SUITE_EXPECT(suite, io->data[i] == expected_byte(suite, io, i),
 			     "byte %" PRIu32 " of the data is 0x%02x (it is 0x%02x)", i,
 			     expected_byte(suite, io, i), io->data[i]);
@@ -230,8 +294,8 @@ void vqsim_suite_good_request(struct vqsim_suite *suite, uint16_t queue)
 void vqsim_suite_still_good(struct vqsim_suite *suite)
 {
 	if (!vqsim_guest_needs_reset(&suite->guest) &&
-	    !vqsim_referee_queue_void(&suite->referee, 0))
-		vqsim_suite_good_request(suite, 0);
+	    !vqsim_referee_queue_void(&suite->referee, vqsim_suite_queue(suite, 0)))
+		vqsim_suite_good_request(suite, vqsim_suite_queue(suite, 0));
 	vqsim_suite_up(suite);
-	vqsim_suite_good_request(suite, 0);
+	vqsim_suite_good_request(suite, vqsim_suite_queue(suite, 0));
 }

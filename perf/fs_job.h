@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Work on a directory of the host, through the device and with plain system calls: one large file
+ * that is read from end to end, and many small ones. Both are in the page cache.
+ *
+ * A failure ends the process with a message. Threads: one.
+ */
+#ifndef PERF_FS_JOB_H
+#define PERF_FS_JOB_H
+
+#include <stdint.h>
+
+#define PERF_FS_PAIRS 15u
+
+/* Nanoseconds of the processor for each run; a pair is one of both, and the other goes first each time. */
+struct perf_fs_pairs {
+	double device[PERF_FS_PAIRS], plain[PERF_FS_PAIRS];
+};
+
+/* 100 MB in requests of 1 MiB; and with pread into the same memory. */
+void perf_fs_large(struct perf_fs_pairs *pairs);
+
+/* 10 000 files of 1 KiB: LOOKUP, OPEN, READ, RELEASE; and fstatat, openat, pread, close. */
+void perf_fs_small(struct perf_fs_pairs *pairs);
+
+#endif

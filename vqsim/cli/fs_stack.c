@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "fs_stack.h"
+
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+#include "command_line.h"
+#include "../../devices/fs/fs.h"
+
+#define REGION_GPA (UINT64_C(1) << 30)
+
+/* Rings, the driver's own request and what the allocator adds to them. */
+#define RING_ELEMENT 64u
+#define RING_EXTRA   8192u
+#define DRIVER_EXTRA 32768u
+
+bool fs_stack_parse_tree(const char *word, const char **path)
+{
+	*path = NULL;
+	if (strcmp(word, "ram") == 0)
+		return true;
+	if (strncmp(word, "dir:", 4) == 0 && word[4] != '\0') {
+		*path = word + 4;
+		return true;
+	}
+	cli_complain("unknown tree '%s'; give dir:PATH or ram", word);
+	return false;
+}
+
+/* Files of a tree in memory have the times of the clock on the wall, as programs expect. */
+static uint64_t wall_clock(void *opaque)
+{
+	struct timespec now;
+
+	(void)opaque;
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
+}
+
+static int create_tree(struct fs_stack *stack, const struct fs_stack_options *o)
+{
+	const struct fs_tree_ram_options ram = {
+		.clock = wall_clock,
+		.read_only = o->read_only,
+		.trust_guest = true,
+	};
+	const struct fs_tree_dir_options dir = {
+		.flags = o->read_only ? FS_DIR_READ_ONLY : 0,
+	};
+
+	return o->path ? fs_tree_dir_create(&stack->tree, o->path, &dir)
+		       : fs_tree_ram_create(&stack->tree, &ram);
+}
+
+/* The device's limit is a power of two even if the ring is packed and smaller. */
+static uint16_t queue_size_max(uint16_t size)
+{
+	uint16_t max = 1;
+
+	while (max < size)
+		max *= 2;
+	return max;
+}
+
+static int make_device(struct fs_stack *stack, const struct fs_stack_options *o)
+{
+	const struct fuse_options fuse = {
+		.max_write = FS_STACK_MAX_WRITE,
+		.hidden_flags = o->hidden_flags,
+	};
+	const struct fs_options options = {
+		.tag = o->tag,
+		.request_queue_count = o->queue_count,
+		.queue_size_max = queue_size_max(o->queue_size),
+	};
+	int error = fuse_session_create(&stack->session, &fuse, stack->tree);
+
+	return error ? error : fs_create(&stack->device, &options, stack->session);
+}
+
+static int make_memory(struct fs_stack *stack, const struct fs_stack_options *o)
+{
+	uint64_t ring = (uint64_t)o->queue_size * RING_ELEMENT + RING_EXTRA;
+	uint64_t driver = UINT64_C(2) * o->data_room + DRIVER_EXTRA;
+	uint64_t size = (o->queue_count + 1u) * ring + driver + o->memory;
+	const struct vqsim_region region = {.gpa = REGION_GPA,
+					    .size = (size + 4095) & ~UINT64_C(4095)};
+
+	return vqsim_memory_init(&stack->memory, &region, 1);
+}
+
+static int make_guest(struct fs_stack *stack, const struct fs_stack_options *o)
+{
+	struct vqsim_referee *referee = o->no_referee ? NULL : &stack->referee;
+	int error = make_memory(stack, o);
+
+	if (!error && referee)
+		error = vqsim_referee_init(referee, &stack->memory);
+	if (referee)
+		referee->replay_hint = command_line();
+	return error ? error
+		     : vqsim_guest_init(&stack->guest, &stack->memory, stack->device, referee);
+}
+
+static enum cli_exit bring_up(struct fs_stack *stack, const struct fs_stack_options *o)
+{
+	const struct vqsim_guest_config config = {
+		.features = o->features,
+		.queue_size = o->queue_size,
+	};
+	enum vqsim_bring_up up = vqsim_guest_bring_up(&stack->guest, &config);
+
+	if (up == VQSIM_UP)
+		return CLI_OK;
+	cli_complain("the device %s; give other --features or --queue-size",
+		     up == VQSIM_REFUSED_FEATURES ? "refuses these features"
+		     : up == VQSIM_REFUSED_QUEUE  ? "refuses these queues"
+						  : "asked for a reset at DRIVER_OK");
+	return CLI_FAILED;
+}
+
+static enum cli_exit no_guest(int error)
+{
+	cli_complain("cannot set up the guest: %s; give less --queues or --queue-size",
+		     strerror(-error));
+	return CLI_FAILED;
+}
+
+enum cli_exit fs_stack_open(struct fs_stack *stack, const struct fs_stack_options *o)
+{
+	enum cli_exit status;
+	int error = create_tree(stack, o);
+
+	if (error) {
+		cli_complain("cannot serve '%s': %s", o->tree, strerror(-error));
+		return CLI_BAD;
+	}
+	error = make_device(stack, o);
+	if (error == -EINVAL) {
+		cli_complain("the device cannot have the tag '%s'; give UTF-8", o->tag);
+		return CLI_BAD;
+	}
+	if (!error)
+		error = make_guest(stack, o);
+	if (error)
+		return no_guest(error);
+	status = bring_up(stack, o);
+	if (status != CLI_OK)
+		return status;
+	error = vqsim_fs_init(&stack->fs, &stack->guest, o->data_room);
+	return error ? no_guest(error) : CLI_OK;
+}
+
+void fs_stack_close(struct fs_stack *stack)
+{
+	if (stack->fs.minor > 0 && !vqsim_guest_needs_reset(&stack->guest))
+		vqsim_fs_destroy(&stack->fs);
+	vqsim_fs_finish(&stack->fs);
+	vqsim_guest_finish(&stack->guest);
+	vqsim_referee_finish(&stack->referee);
+	if (stack->device)
+		stack->device->ops->destroy(stack->device);
+	vqsim_memory_finish(&stack->memory);
+	if (stack->session)
+		stack->session->ops->destroy(stack->session);
+	if (stack->tree)
+		stack->tree->ops->destroy(stack->tree);
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A file-system device and the guest that drives it, put together: tree, FUSE decoder and
+ * device on one side, guest memory, guest and driver on the other, the referee between.
+ *
+ * Threads: one.
+ */
+#ifndef VQSIM_CLI_FS_STACK_H
+#define VQSIM_CLI_FS_STACK_H
+
+#include "cli.h"
+#include "../guest_fs.h"
+#include "../../devices/fs/fuse.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The most that a WRITE has. */
+#define FS_STACK_MAX_WRITE (UINT32_C(1) << 20)
+
+struct fs_stack_options {
+	const char *tree; /* as given */
+	const char *path; /* NULL: a tree in memory */
+	const char *tag;
+	uint64_t features;
+	uint64_t hidden_flags; /* of INIT */
+	uint64_t memory;       /* bytes of guest memory beside rings and driver */
+	uint32_t data_room;    /* of the driver's own request */
+	uint16_t queue_count;  /* for requests */
+	uint16_t queue_size;
+	bool read_only;
+	bool no_referee;
+};
+
+struct fs_stack {
+	struct fs_tree *tree;
+	struct fs_session *session;
+	struct virtio_device *device;
+	struct vqsim_memory memory;
+	struct vqsim_referee referee;
+	struct vqsim_guest guest;
+	struct vqsim_fs fs;
+};
+
+/* "dir:PATH" or "ram" as a tree. Returns false after a complaint. *path: NULL for ram. */
+bool fs_stack_parse_tree(const char *word, const char **path);
+
+/*
+ * Bring the device up; no session has begun. A complaint has been printed if the result
+ * is not CLI_OK. fs_stack_close is due in any case.
+ */
+enum cli_exit fs_stack_open(struct fs_stack *stack, const struct fs_stack_options *options);
+
+/* Ends the session, if there is one. The referee's counts stay. A zeroed stack can be closed. */
+void fs_stack_close(struct fs_stack *stack);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

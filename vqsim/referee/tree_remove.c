@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Names that go, or change their place. Errors in the order in which Linux finds them. */
+#define _GNU_SOURCE /* RENAME_* */
+#include <errno.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "tree_internal.h"
+
+static int predict_remove(struct model_step *s, bool as_dir, struct model_name **name)
+{
+	struct model_node *dir;
+	int error = model_check_name(s->args->name, false);
+
+	if (error == 0)
+		error = model_need_dir(s, s->args->node, &dir);
+	if (error == 0)
+		error = model_permission(s, dir, X_OK);
+	if (error == 0)
+		error = model_find(s, dir, s->args->name, name);
+	if (error)
+		return error;
+	return *name ? model_may_delete(s, dir, (*name)->node, as_dir) : -ENOENT;
+}
+
+static int check_empty(const struct model_node *dir)
+{
+	if (dir->child_count > 0)
+		return -ENOTEMPTY;
+	return dir->complete ? 0 : MODEL_ANY;
+}
+
+int model_predict_unlink(struct model_step *s)
+{
+	struct model_name *name;
+
+	return predict_remove(s, false, &name);
+}
+
+int model_predict_rmdir(struct model_step *s)
+{
+	struct model_name *name;
+	int error = predict_remove(s, true, &name);
+
+	return error ? error : check_empty(name->node);
+}
+
+void model_apply_unlink(struct model_step *s)
+{
+	struct model_node *dir;
+	struct model_name *name;
+
+	if (model_need_dir(s, s->args->node, &dir))
+		return;
+	model_dir_changed(s, dir);
+	name = model_name_get(s->tree, dir, s->args->name);
+	if (!name)
+		return;
+	if (S_ISDIR(name->node->mode) && dir->nlink > 0)
+		dir->nlink--;
+	model_unnamed(s, name->node);
+	model_name_remove(s->tree, name);
+}
+
+void model_apply_rmdir(struct model_step *s)
+{
+	model_apply_unlink(s);
+}
+
+/* --- rename --- */
+
+struct move {
+	struct model_node *from, *to;
+	struct model_name *name, *target; /* NULL: not there */
+	bool exchange, whiteout, noreplace;
+};
+
+static uint32_t flags_of(const struct model_step *s)
+{
+	return s->args->opcode == FUSE_RENAME2 ? s->args->flags : 0;
+}
+
+static int check_request(const struct model_step *s)
+{
+	uint32_t flags = flags_of(s);
+	int error;
+
+	if (flags & ~(uint32_t)(RENAME_NOREPLACE | RENAME_EXCHANGE | RENAME_WHITEOUT))
+		return -EINVAL;
+	if ((flags & RENAME_EXCHANGE) && (flags & (RENAME_NOREPLACE | RENAME_WHITEOUT)))
+		return -EINVAL;
+	error = model_check_name(s->args->name, false);
+	return error ? error : model_check_name(s->args->new_name, false);
+}
+
+static int find(const struct model_step *s, struct move *m)
+{
+	int error = model_need_dir(s, s->args->node, &m->from);
+
+	m->exchange = flags_of(s) & RENAME_EXCHANGE;
+	m->whiteout = flags_of(s) & RENAME_WHITEOUT;
+	m->noreplace = flags_of(s) & RENAME_NOREPLACE;
+	m->name = m->target = NULL;
+	if (error == 0)
+		error = model_need_dir(s, s->args->new_parent, &m->to);
+	if (error)
+		return error;
+	m->name = model_name_get(s->tree, m->from, s->args->name);
+	m->target = model_name_get(s->tree, m->to, s->args->new_name);
+	return 0;
+}
+
+static int check_there(const struct model_step *s, const struct move *m)
+{
+	int error = model_permission(s, m->from, X_OK);
+
+	if (error == 0)
+		error = model_permission(s, m->to, X_OK);
+	if (error)
+		return error;
+	if ((!m->name && !m->from->complete) || (!m->target && !m->to->complete))
+		return MODEL_ANY;
+	if (!m->name)
+		return -ENOENT;
+	if (m->noreplace && m->target)
+		return -EEXIST;
+	return m->exchange && !m->target ? -ENOENT : 0;
+}
+
+/* Whether node is dir or above it. */
+static bool above(const struct model_node *node, const struct model_node *dir)
+{
+	while (dir && dir != node && dir->parent != dir)
+		dir = dir->parent;
+	return dir == node;
+}
+
+static bool is_dir(const struct model_name *name)
+{
+	return name && S_ISDIR(name->node->mode);
+}
+
+static int check_loops(const struct move *m)
+{
+	if (m->from == m->to)
+		return 0;
+	if (is_dir(m->name) && above(m->name->node, m->to))
+		return -EINVAL;
+	if (is_dir(m->target) && above(m->target->node, m->from))
+		return m->exchange ? -EINVAL : -ENOTEMPTY;
+	return 0;
+}
+
+/* A directory that gets another parent is written. */
+static int check_dotdot(const struct model_step *s, const struct move *m)
+{
+	int error = 0;
+
+	if (m->from == m->to)
+		return 0;
+	if (is_dir(m->name))
+		error = model_permission(s, m->name->node, W_OK);
+	if (error == 0 && m->exchange && is_dir(m->target))
+		error = model_permission(s, m->target->node, W_OK);
+	return error;
+}
+
+static int check_rights(const struct model_step *s, const struct move *m)
+{
+	int error = model_may_delete(s, m->from, m->name->node, is_dir(m->name));
+
+	if (error)
+		return error;
+	if (!m->target)
+		error = model_may_create(s, m->to);
+	else
+		error = model_may_delete(s, m->to, m->target->node,
+					 is_dir(m->exchange ? m->target : m->name));
+	if (error == 0)
+		error = check_dotdot(s, m);
+	if (error == 0 && !m->exchange && is_dir(m->target))
+		error = check_empty(m->target->node);
+	return error;
+}
+
+int model_predict_rename(struct model_step *s)
+{
+	struct move m;
+	int error = check_request(s);
+
+	if (error == 0)
+		error = find(s, &m);
+	if (error == 0)
+		error = check_there(s, &m);
+	if (error == 0)
+		error = check_loops(&m);
+	if (error || (m.target && m.target->node == m.name->node))
+		return error;
+	return check_rights(s, &m);
+}
+
+/* A directory went from one to the other. */
+static void reparent(const struct model_node *node, struct model_node *from, struct model_node *to)
+{
+	if (!S_ISDIR(node->mode))
+		return;
+	from->nlink--;
+	to->nlink++;
+}
+
+static void exchange(struct model_step *s, const struct move *m)
+{
+	struct model_node *node = m->name->node, *other = m->target->node;
+
+	model_moved(s, node, MODEL_CTIME);
+	model_moved(s, other, MODEL_CTIME);
+	reparent(node, m->from, m->to);
+	reparent(other, m->to, m->from);
+	node->pins++;
+	model_name_set(s->tree, m->name, other);
+	model_name_set(s->tree, m->target, node);
+	node->pins--;
+}
+
+static void leave_whiteout(struct model_step *s, const struct move *m)
+{
+	struct model_node *whiteout = model_node_new(s->tree, S_IFCHR);
+
+	if (!whiteout)
+		return;
+	whiteout->xattrs_complete = true;
+	model_name_add(s->tree, m->from, s->args->name, whiteout);
+}
+
+static void move(struct model_step *s, const struct move *m)
+{
+	struct model_node *node = m->name->node;
+
+	model_moved(s, node, MODEL_CTIME);
+	if (m->target) {
+		if (is_dir(m->target))
+			m->to->nlink--;
+		model_unnamed(s, m->target->node);
+		model_name_remove(s->tree, m->target);
+	}
+	reparent(node, m->from, m->to);
+	node->pins++;
+	model_name_remove(s->tree, m->name);
+	model_name_add(s->tree, m->to, s->args->new_name, node);
+	node->pins--;
+	if (m->whiteout)
+		leave_whiteout(s, m);
+}
+
+/* The source is not known: what has the new name now is not either. */
+static void move_unknown(struct model_step *s, const struct move *m)
+{
+	m->to->complete = false;
+	m->from->complete = false;
+	if (m->target)
+		model_name_remove(s->tree, m->target);
+}
+
+void model_apply_rename(struct model_step *s)
+{
+	struct move m;
+
+	if (find(s, &m))
+		return;
+	if (m.name && m.target && m.name->node == m.target->node)
+		return;
+	model_dir_changed(s, m.from);
+	model_dir_changed(s, m.to);
+	if (!m.name || (m.exchange && !m.target))
+		move_unknown(s, &m);
+	else if (m.exchange)
+		exchange(s, &m);
+	else
+		move(s, &m);
+}
