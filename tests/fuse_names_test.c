@@ -312,7 +312,7 @@ static const struct extension extensions[] = {
 	{NULL, EINVAL, 2, 4, {16, 32, 0x40000001, 0x11}, NULL, 0},
 	{NULL, EINVAL, 3, 4, {24, 32, 1, 0x11}, NULL, 0},   /* more */
 	{NULL, EINVAL, 18, 3, {144, 32, 33}, NULL, 0},      /* more than there can be */
-	{NULL, EINVAL, 1, 2, {8, 1}, NULL, 0},              /* museum FS-29: at the very end */
+	{NULL, EINVAL, 1, 2, {8, 1}, NULL, 0},              /* FS-29: at the very end */
 	{NULL, EINVAL, 2, 4, {16, 1, 0, 0}, NULL, 0},       /* no name */
 	{NULL, EINVAL, 3, 4, {24, 1, 0, 0}, "s.xxyyyy", 8}, /* no end of it */
 	{NULL, EINVAL, 3, 4, {24, 1, 5, 0}, "s.x\0abc", 7}, /* a value past the end */
