@@ -126,18 +126,26 @@ static uint32_t answer(const struct null_device *null, const struct virtqueue_ch
 	return data == 0 ? (uint32_t)chain->writable_size : 0;
 }
 
+/* Answer at most budget chains. Returns what is left of it. */
+static inline uint32_t serve(struct null_device *null, struct virtqueue *vq, uint32_t budget)
+{
+	struct virtqueue_chain *chain;
+
+	while (budget > 0 && (chain = virtqueue_pop(vq)) != NULL) {
+		virtqueue_push(vq, chain, answer(null, chain));
+		budget--;
+	}
+	return budget;
+}
+
 static enum virtio_progress progress(struct virtio_device *dev, uint16_t index, uint32_t budget)
 {
 	struct null_device *null = null_of(dev);
 	struct virtqueue *vq = null->queues[index];
-	struct virtqueue_chain *chain = NULL;
 
-	/* A second look costs budget too: a driver may show a chain to each and take it away. */
+	/* Each look costs budget: a driver may show a chain to each and take it away. */
 	do {
-		while (budget > 0 && (chain = virtqueue_pop(vq)) != NULL) {
-			virtqueue_push(vq, chain, answer(null, chain));
-			budget--;
-		}
+		budget = serve(null, vq, budget);
 		if (virtqueue_publish(vq))
 			dev->transport_ops->notify_used(dev->transport, index);
 	} while (budget > 0 && virtqueue_enable_kicks(vq) && --budget > 0);
