@@ -13,7 +13,7 @@
 # LDFLAGS and LDLIBS come after our own flags and so win over them; WERROR= lets warnings pass.
 
 PREFIX  ?= /usr/local
-V       ?= gcc clang gcc-asan clang-asan memcheck style
+V       ?= gcc clang clang-asan memcheck style
 T       ?=
 TIME    ?= 60
 WERROR  ?= -Werror
@@ -283,13 +283,8 @@ build/vqsim: $(CHOSEN) build/chosen
 named = $(if $(strip $(T)),$(foreach n,$(1),$(if $(call has,$n),$n)),$(1))
 has = $(strip $(foreach t,$(T),$(findstring $t,$(1))))
 
-# $(call elsewhere,VARIANT): the tests that ci/once.list leaves to other variants.
-elsewhere = $(shell sed -n 's/^$(1) //p' ci/once.list)
-
 # $(call tested,VARIANT): the binaries that ci/check.sh runs; tests call the command too.
-tested = build/$(1)/vqsim \
-	$(patsubst %,build/$(1)/tests/%,\
-		$(call named,$(filter-out $(call elsewhere,$(1)),$(TESTS)))) \
+tested = build/$(1)/vqsim $(patsubst %,build/$(1)/tests/%,$(call named,$(TESTS))) \
 	$(patsubst %,build/$(1)/%,$(call named,$(FUZZERS:%=replay_%))) \
 	$(if $(filter gcc,$(1)),$(patsubst %,build/$(1)/%,$(call named,ledger)))
 
