@@ -2,7 +2,8 @@
 /*
  * The virtio file-system device (virtio 1.3, 5.11): queues of FUSE messages in front
  * of a session. Queue 0 is hiprio, request queues follow; NOTIFICATION and the DAX
- * window are not offered.
+ * window are not offered, nor is IN_ORDER, with which an unlock could not be used before the lock
+ * that waits for it.
  *
  * Any framing of a message into descriptors. The used length is the size of the
  * reply. A chain without a writable part (FORGET) is used with length 0.
