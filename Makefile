@@ -103,7 +103,7 @@ HEADERS := $(filter-out vqsim/cli/% %internal.h, \
 
 # --- targets ----------------------------------------------------------------------------------
 
-.PHONY: all run check check-mount fuzz fuzz-seeds perf perf-gate coverage ledger style deps install clean help FORCE
+.PHONY: all run check check-million check-mount fuzz fuzz-seeds perf perf-gate coverage ledger style deps install clean help FORCE
 
 all: build/vqsim ## Build the command build/vqsim and its libraries (the default)
 
@@ -116,6 +116,9 @@ check: ## Every test: gcc and clang, plain, sanitized and under memcheck; corpor
 
 check-mount: build/vqsim ## git, tar, sqlite3, fio, stress-ng on the fs device, through this kernel's FUSE
 	$(LIVE) sh ci/mount.sh build/vqsim
+
+check-million: build/gcc/million ## One million files in one tree, as root and as an ordinary user
+	$(LIVE) sh ci/million.sh build/gcc/million
 
 fuzz: ## Run every fuzz target for TIME seconds
 	$(LIVE) sh ci/fuzz.sh $(FUZZERS)
@@ -156,7 +159,7 @@ clean: ## Remove build/
 	rm -rf build
 
 help: ## This text
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s  %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s  %s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo "  V=\"gcc memcheck\"  make check: only these of: gcc clang gcc-asan clang-asan memcheck style"
 	@echo "  T=\"blk disk\"      make check: only tests with one of these words in their name"
@@ -171,6 +174,7 @@ CHECKED := $(sort $(filter $(VARIANTS),$(V)) $(if $(filter memcheck,$(V)),gcc))
 NEEDS_run       := run
 NEEDS_check     := tests $(filter memcheck style,$(V)) $(if $(filter clang%,$(CHECKED)),clang)
 NEEDS_check-mount := mount
+NEEDS_check-million := tests
 NEEDS_fuzz      := fuzz
 NEEDS_perf      := perf
 NEEDS_perf-gate := perf
@@ -209,9 +213,12 @@ libraries = build/$(1)/libvqsim.a build/$(1)/libdevices.a
 
 archive = rm -f $@ && ar rcs $@ $(filter %.o,$^)
 
+# Only what serves devices has a sandbox.
+SECCOMP := -Wl,--as-needed -lseccomp -Wl,--no-as-needed
+
 # $(call link,VARIANT)
 link = mkdir -p $(@D) && echo "  LD  $@" && $(CC_$(1)) $(CFLAGS_$(1)) $(CFLAGS) $(LDFLAGS_$(1)) \
-	$(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(2) -pthread $(LDLIBS)
+	$(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(2) -pthread $(SECCOMP) $(LDLIBS)
 
 define variant
 COMPILE_$(1) := $$(strip $$(CC_$(1)) -std=gnu11 $$(WARN) -pthread -I. $$(CFLAGS_$(1)) \
@@ -231,7 +238,7 @@ build/$(1)/libvqsim.a: $(call objects,$(1),$(VQSIM)) build/$(1)/parts
 	@$$(archive)
 
 -include $(patsubst %.o,%.d,$(call objects,$(1),$(DEVICES) $(VQSIM) $(CLI) $(TEST_SUPPORT) \
-	$(TESTS:%=tests/%.c) tests/ledger.c $(wildcard fuzz/*.c) $(FUZZ_SUPPORT) $(PERF)))
+	$(TESTS:%=tests/%.c) tests/ledger.c tests/million.c $(wildcard fuzz/*.c) $(FUZZ_SUPPORT) $(PERF)))
 endef
 
 # All but fuzz, whose libFuzzer brings a main of its own.
@@ -242,6 +249,10 @@ build/$(1)/vqsim: $(call objects,$(1),$(CLI)) $(call libraries,$(1))
 $(TESTS:%=build/$(1)/tests/%): build/$(1)/tests/%: build/$(1)/obj/tests/%.o \
 	$(call objects,$(1),$(TEST_SUPPORT)) $(call libraries,$(1))
 	@$$(call link,$(1),-lcmocka)
+
+# It runs the others.
+build/$(1)/tests/fs_dir_overlay_test: | $(patsubst %,build/$(1)/tests/%, \
+	$(filter-out %_overlay_test,$(filter fs_dir_% fs_xattr_kinds_test,$(TESTS))))
 
 $(FUZZERS:%=build/$(1)/replay_%): build/$(1)/replay_%: build/$(1)/obj/fuzz/target_%.o \
 	$(call objects,$(1),fuzz/replay.c $(FUZZ_SUPPORT)) $(call libraries,$(1))
@@ -265,6 +276,9 @@ build/gcc/seeds: $(call objects,gcc,fuzz/seeds.c $(FUZZ_SUPPORT) $(SCENARIOS)) \
 	@$(call link,gcc)
 
 build/gcc/ledger: $(call objects,gcc,tests/ledger.c $(TEST_SUPPORT)) $(call libraries,gcc)
+	@$(call link,gcc,-lcmocka)
+
+build/gcc/million: $(call objects,gcc,tests/million.c $(TEST_SUPPORT)) $(call libraries,gcc)
 	@$(call link,gcc,-lcmocka)
 
 $(PERFS): build/gcc/perf/%: build/gcc/obj/perf/%.o $(call objects,gcc,$(PERF_SUPPORT)) \

@@ -40,6 +40,12 @@ has_linux_headers() {
 }
 
 # shellcheck disable=SC2086
+has_seccomp() {
+	echo 'int main(void) { return seccomp_api_get() == 0; }' |
+		links $cc -include seccomp.h -Wl,--no-as-needed -lseccomp
+}
+
+# shellcheck disable=SC2086
 has_cmocka() {
 	links $cc -Wl,--no-as-needed -lcmocka <<-'EOF'
 		#include <setjmp.h>
@@ -84,6 +90,7 @@ group() {
 		need make have make
 		need libc6-dev has_libc
 		need linux-libc-dev has_linux_headers
+		need libseccomp-dev has_seccomp
 		;;
 	run)
 		need e2fsprogs e2fsprogs

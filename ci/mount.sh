@@ -29,7 +29,7 @@ tests="dir:git dir:tar dir:sqlite dir:fio dir:stress ram:git ram:tar ram:sqlite 
 options_of() {
 	case $1 in
 	ram) echo "--packed --queues 3" ;;
-	*) echo "--queues 2" ;;
+	*) echo "--queues 2 --exclusive" ;;
 	esac
 }
 

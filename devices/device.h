@@ -50,7 +50,7 @@ extern "C" {
 
 /* MAJOR changes when a device must be rewritten, MINOR when a table has grown. */
 #define VIRTIO_DEVICE_API_MAJOR 0
-#define VIRTIO_DEVICE_API_MINOR 1
+#define VIRTIO_DEVICE_API_MINOR 2
 
 /* A mask of one feature bit: VIRTIO_FEATURE(VIRTIO_F_VERSION_1). */
 #define VIRTIO_FEATURE(bit) (UINT64_C(1) << (bit))
@@ -100,6 +100,17 @@ struct virtio_queue_setup {
 	uint64_t driver_gpa; /* Driver Area: split available ring, packed driver events */
 	uint64_t device_gpa; /* Device Area: split used ring, packed device events */
 	struct virtio_queue_state resume;
+
+	/*
+	 * An area that outlives the device (inflight.h) in which the queue notes the chains that
+	 * it holds. Aligned to 8 bytes, mapped until the queue is stopped, and the frontend's:
+	 * never trusted. NULL: nothing is noted. In an area that an earlier queue has begun
+	 * stands where the queue goes on, and resume does not count; chains that it held
+	 * are taken again first, and the first progress sends a notification in any case, as that of
+	 * its last used chains may be lost. inflight_size: bytes, inflight_area_size() or more.
+	 */
+	void *inflight;
+	size_t inflight_size;
 };
 
 /*
@@ -166,7 +177,8 @@ struct virtio_device_ops {
 	 * The transport has checked index, size and alignment; the device checks
 	 * that the rings lie in guest memory.
 	 * Returns 0; -EFAULT: a ring is not in guest memory; -EINVAL: the state to
-	 * resume from is impossible; -ENOMEM. After an error the queue is stopped.
+	 * resume from, or what stands in the inflight area, is impossible; -ENOMEM.
+	 * After an error the queue is stopped.
 	 * The caller calls progress once after it: the kick for what was exposed
 	 * while the queue was stopped may be lost.
 	 */
@@ -175,7 +187,7 @@ struct virtio_device_ops {
 
 	/*
 	 * Stop the queue: take no further chain, let what is in flight finish or
-	 * cancel it, publish what finished. Mandatory.
+	 * cancel it, publish what finished, with its notification. Mandatory.
 	 * Returns VIRTIO_DONE: no memory of the guest is touched for this queue any
 	 * more and *state says where a later start resumes; chains that were
 	 * exposed but not taken are left to it. VIRTIO_PENDING: requests are still

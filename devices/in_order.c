@@ -82,9 +82,11 @@ void in_order_push(struct virtqueue *vq, struct virtqueue_chain *chain, uint32_t
 	chain->done = true;
 	while (vq->in_flight > 0 && vq->chains[vq->oldest].done) {
 		chain = &vq->chains[vq->oldest];
-		if (vq->ring != RING_NONE)
+		if (vq->ring == RING_IN_ORDER)
 			add_to_batch(vq, chain);
 		free_oldest(vq, chain);
+		if (vq->ring == RING_NOTED)
+			noted_push(vq, chain, chain->written);
 	}
 }
 

@@ -70,28 +70,41 @@ static int32_t distance(const struct virtqueue *vq, const struct virtio_queue_st
 	return slots <= vq->size ? slots : -1;
 }
 
+static bool possible(const struct virtqueue *vq, const struct virtio_queue_state *at)
+{
+	int32_t slots = distance(vq, at);
+
+	if (at->avail_index >= vq->size || at->used_index >= vq->size || slots < 0)
+		return false;
+	return slots == 0 || !vq->in_order || noted_left(vq) > 0;
+}
+
 int packed_start(struct virtqueue *vq)
 {
 	const struct virtio_queue_setup *s = &vq->setup;
-	int32_t slots = distance(vq, &s->resume);
+	struct virtio_queue_state at = s->resume;
+	int error;
 
 	if (s->desc_gpa % 16 != 0 || s->driver_gpa % 4 != 0 || s->device_gpa % 4 != 0)
 		return -EINVAL;
-	if (s->resume.avail_index >= vq->size || s->resume.used_index >= vq->size || slots < 0)
-		return -EINVAL;
-	if (vq->in_order && slots > 0)
+	if (!s->inflight && !possible(vq, &at))
 		return -EINVAL;
 	if (!virtqueue_map_ring(vq))
 		return -EFAULT;
+	error = noted_start(vq, vq->packed_ring.desc, &at);
+	if (error)
+		return error;
+	if (!possible(vq, &at))
+		return -EINVAL;
 	/* Whoever served the queue before may have left DISABLE there; we want kicks. */
 	__atomic_store_n((uint32_t *)(void *)vq->packed_ring.device, 0, __ATOMIC_RELAXED);
 	if (vq->memory->dirty_log)
 		log_rings(vq);
-	vq->avail_next = s->resume.avail_index;
-	vq->avail_wrap = s->resume.avail_wrap;
-	vq->used_next = s->resume.used_index;
-	vq->used_wrap = s->resume.used_wrap;
-	vq->slots_in_flight = (uint16_t)slots;
+	vq->avail_next = at.avail_index;
+	vq->avail_wrap = at.avail_wrap;
+	vq->used_next = at.used_index;
+	vq->used_wrap = at.used_wrap;
+	vq->slots_in_flight = (uint16_t)distance(vq, &at);
 	vq->batch_slots = 0;
 	return 0;
 }
@@ -200,15 +213,21 @@ static inline void advance(const struct virtqueue *vq, uint32_t *position, bool 
 	}
 }
 
-/* The chain is whole: check what only then is known, and let the ring go on behind it. */
+/* The chain is whole: check what only then is known. */
+static inline bool whole(struct virtqueue *vq, const struct chain_builder *builder, uint16_t id)
+{
+	if (builder->size <= UINT32_MAX + UINT64_C(1) && !vq->head_in_flight[id])
+		return true;
+	return virtqueue_break(vq, vq->head_in_flight[id] ? VIRTQUEUE_FAULT_HEAD_IN_FLIGHT
+							  : VIRTQUEUE_FAULT_CHAIN_SIZE);
+}
+
+/* The ring goes on behind it. */
 static inline struct virtqueue_chain *finish(struct virtqueue *vq, struct chain_builder *builder,
 					     uint16_t slots, uint16_t id)
 {
-	if (builder->size > UINT32_MAX + UINT64_C(1) || vq->head_in_flight[id]) {
-		virtqueue_break(vq, vq->head_in_flight[id] ? VIRTQUEUE_FAULT_HEAD_IN_FLIGHT
-							   : VIRTQUEUE_FAULT_CHAIN_SIZE);
+	if (!whole(vq, builder, id))
 		return virtqueue_abandon(vq, builder->chain);
-	}
 	builder->chain->slots = slots;
 	vq->slots_in_flight += slots;
 	advance(vq, &vq->avail_next, &vq->avail_wrap, slots);
@@ -263,6 +282,41 @@ struct virtqueue_chain *packed_pop(struct virtqueue *vq)
 		      le16toh(__atomic_load_n(&desc->id, __ATOMIC_RELAXED)));
 }
 
+/* An element of a list of slots elements: a table is alone. */
+static bool append_again(struct virtqueue *vq, struct chain_builder *builder,
+			 const struct vring_packed_desc *desc, uint16_t slots)
+{
+	uint16_t flags = le16toh(desc->flags);
+
+	if (!(flags & VRING_DESC_F_INDIRECT))
+		return append(vq, builder, desc, flags);
+	if (slots > 1)
+		return virtqueue_break(vq, VIRTQUEUE_FAULT_INDIRECT);
+	return enter_table(vq, builder, desc, flags);
+}
+
+/* Its slots are counted, and the ring stands behind them already. */
+struct virtqueue_chain *packed_pop_again(struct virtqueue *vq, uint16_t entry)
+{
+	const struct inflight *inflight = &vq->notes->inflight;
+	uint16_t slots = inflight->links[entry].num, id = 0;
+	struct chain_builder builder;
+
+	virtqueue_begin(vq, &builder);
+	for (uint16_t i = 0; i < slots; i++) {
+		struct vring_packed_desc desc;
+
+		entry = inflight_packed_load(inflight, entry, &desc);
+		if (!append_again(vq, &builder, &desc, slots))
+			return virtqueue_abandon(vq, builder.chain);
+		id = le16toh(desc.id);
+	}
+	if (!whole(vq, &builder, id))
+		return virtqueue_abandon(vq, builder.chain);
+	builder.chain->slots = slots;
+	return virtqueue_commit(vq, &builder, id);
+}
+
 /* One used descriptor, for what has slots in the ring from used_next on. */
 static inline void push(struct virtqueue *vq, uint16_t id, uint16_t slots, uint32_t written)
 {
@@ -314,19 +368,39 @@ static bool wanted(const struct virtqueue *vq, uint16_t batch_slots)
 	return (uint16_t)(vq->used_next - offset - 1) < batch_slots;
 }
 
-bool packed_publish(struct virtqueue *vq)
+struct virtio_queue_state packed_used_after(const struct virtqueue *vq, uint16_t slots)
+{
+	uint32_t position = vq->used_next;
+	bool wrap = vq->used_wrap;
+
+	advance(vq, &position, &wrap, slots);
+	return (struct virtio_queue_state){.used_index = (uint16_t)position, .used_wrap = wrap};
+}
+
+inline void packed_show(struct virtqueue *vq)
 {
 	struct vring_packed_desc *first = &vq->packed_ring.desc[vq->batch_next];
-	uint16_t slots = vq->batch_slots;
 
-	if (slots == 0)
-		return false;
 	vq->batch_slots = 0;
 	__atomic_store_n(&first->flags, htole16(vq->batch_flags), __ATOMIC_RELEASE);
+}
+
+inline bool packed_notify(struct virtqueue *vq, uint16_t slots)
+{
 	if (vq->memory->dirty_log)
 		log_rings(vq);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	return wanted(vq, slots);
+}
+
+bool packed_publish(struct virtqueue *vq)
+{
+	uint16_t slots = vq->batch_slots;
+
+	if (slots == 0)
+		return false;
+	packed_show(vq);
+	return packed_notify(vq, slots);
 }
 
 static bool look(const struct virtqueue *vq)

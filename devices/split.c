@@ -70,26 +70,39 @@ static bool aligned(const struct virtio_queue_setup *setup)
 	       setup->device_gpa % 4 == 0;
 }
 
+/* How many chains may have been taken and not used. */
+static bool possible(const struct virtqueue *vq, const struct virtio_queue_state *at)
+{
+	uint32_t max = vq->in_order ? noted_left(vq) : vq->size;
+
+	return (uint16_t)(at->avail_index - at->used_index) <= max;
+}
+
 int split_start(struct virtqueue *vq)
 {
-	const struct virtio_queue_state *resume = &vq->setup.resume;
-	uint16_t unused_max = vq->in_order ? 0 : vq->size;
+	struct virtio_queue_state at = vq->setup.resume;
+	int error;
 
 	if ((vq->size & (vq->size - 1)) != 0 || !aligned(&vq->setup))
 		return -EINVAL;
-	if ((uint16_t)(resume->avail_index - resume->used_index) > unused_max)
+	if (!vq->setup.inflight && !possible(vq, &at))
 		return -EINVAL;
 	if (!virtqueue_map_ring(vq))
 		return -EFAULT;
+	error = noted_start(vq, vq->split.used, &at);
+	if (error)
+		return error;
+	if (!possible(vq, &at))
+		return -EINVAL;
 	/* Whoever served the queue before may have left NO_NOTIFY there; we want kicks. */
 	__atomic_store_n(&vq->split.used->flags, 0, __ATOMIC_RELAXED);
 	if (vq->memory->dirty_log)
 		log_used(vq);
 	vq->mask = vq->size - 1;
-	vq->avail_next = resume->avail_index;
-	vq->avail_seen = resume->avail_index;
-	vq->used_next = resume->used_index;
-	vq->used_shown = resume->used_index;
+	vq->avail_next = at.avail_index;
+	vq->avail_seen = at.avail_index;
+	vq->used_next = at.used_index;
+	vq->used_shown = at.used_index;
 	return 0;
 }
 
@@ -282,6 +295,20 @@ struct virtqueue_chain *split_pop(struct virtqueue *vq)
 	/* As if an empty buffer stood between this one and the next. */
 	flags = VRING_DESC_F_NEXT | builder.direction;
 	return pop_rest(vq, builder, (struct descriptor){0, 0, flags, next}, builder.count, head);
+}
+
+struct virtqueue_chain *split_pop_again(struct virtqueue *vq, uint16_t head)
+{
+	struct virtqueue_chain *chain;
+	struct chain_builder builder;
+
+	/* It was counted when it was taken first. */
+	vq->avail_next--;
+	virtqueue_begin(vq, &builder);
+	chain = pop_rest(vq, builder, (struct descriptor){0, 0, VRING_DESC_F_NEXT, head}, 0, head);
+	if (!chain)
+		vq->avail_next++;
+	return chain;
 }
 
 /* 2.7.7.2: whether the driver wants to hear of the entries from old to vq->used_shown. */

@@ -20,26 +20,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *virtqueue_fault_name(enum virtqueue_fault fault)
-{
-	static const char *const names[] = {
-		[VIRTQUEUE_OK] = "no fault",
-		[VIRTQUEUE_FAULT_INDEX_JUMP] = "available index moved by more than the queue size",
-		[VIRTQUEUE_FAULT_HEAD_RANGE] = "head not below the queue size",
-		[VIRTQUEUE_FAULT_HEAD_IN_FLIGHT] = "head available again before it was used",
-		[VIRTQUEUE_FAULT_NEXT_RANGE] = "next not below the size of its table",
-		[VIRTQUEUE_FAULT_CHAIN_TOO_LONG] = "chain loops or is longer than the cap",
-		[VIRTQUEUE_FAULT_CHAIN_SIZE] = "chain of more than 2^32 bytes",
-		[VIRTQUEUE_FAULT_ORDER] = "readable descriptor after a writable one",
-		[VIRTQUEUE_FAULT_INDIRECT] = "indirect table not negotiated, nested or with NEXT",
-		[VIRTQUEUE_FAULT_TABLE_SIZE] = "impossible size of an indirect table",
-		[VIRTQUEUE_FAULT_UNMAPPED] = "buffer or table outside of guest memory",
-		[VIRTQUEUE_FAULT_RING_UNMAPPED] = "ring no longer in guest memory",
-	};
-
-	return (size_t)fault < sizeof(names) / sizeof(names[0]) ? names[fault] : "unknown fault";
-}
-
 struct virtqueue *virtqueue_create(struct virtio_device *dev)
 {
 	struct virtqueue *vq = calloc(1, sizeof(*vq));
@@ -59,6 +39,7 @@ static void release(struct virtqueue *vq)
 	free(vq->chains);
 	free(vq->head_in_flight);
 	free(vq->block_next);
+	noted_stop(vq);
 	vq->map = NULL;
 	vq->chains = NULL;
 	vq->free_chain = NULL;
@@ -127,6 +108,8 @@ static void init_pools(struct virtqueue *vq)
 
 static enum ring_kind kind_of(const struct virtqueue *vq)
 {
+	if (vq->notes)
+		return RING_NOTED;
 	if (vq->in_order)
 		return RING_IN_ORDER;
 	return vq->packed ? RING_PACKED : RING_SPLIT;
@@ -166,9 +149,10 @@ int virtqueue_start(struct virtqueue *vq, const struct virtio_queue_setup *setup
 	return 0;
 }
 
-void virtqueue_stop(struct virtqueue *vq, struct virtio_queue_state *state)
+bool virtqueue_stop(struct virtqueue *vq, struct virtio_queue_state *state)
 {
-	virtqueue_publish(vq);
+	bool due = virtqueue_publish(vq);
+
 	if (state)
 		*state = (struct virtio_queue_state){
 			.avail_index = vq->avail_next,
@@ -177,6 +161,7 @@ void virtqueue_stop(struct virtqueue *vq, struct virtio_queue_state *state)
 			.used_wrap = !vq->packed || vq->used_wrap,
 		};
 	release(vq);
+	return due;
 }
 
 bool virtqueue_started(const struct virtqueue *vq)
@@ -470,7 +455,7 @@ static __attribute__((noinline, cold)) struct virtqueue_chain *pop_refreshed(str
 		vq->again = false;
 		if (!refresh(vq))
 			break;
-		chain = take(vq);
+		chain = noted_left(vq) > 0 ? noted_again(vq) : take(vq);
 	} while (!chain && vq->again);
 	vq->refreshing = false;
 	return chain;
@@ -483,8 +468,26 @@ struct virtqueue_chain *virtqueue_abandon(struct virtqueue *vq, struct virtqueue
 	return vq->again && !vq->refreshing ? pop_refreshed(vq) : NULL;
 }
 
+static __attribute__((noinline)) struct virtqueue_chain *pop_noted(struct virtqueue *vq)
+{
+	uint32_t position = vq->avail_next;
+	struct virtqueue_chain *chain;
+
+	if (!vq->free_chain || vq->fault)
+		return follow_map(vq);
+	if (vq->generation != guest_memory_generation(vq->memory))
+		chain = pop_refreshed(vq);
+	else
+		chain = noted_left(vq) > 0 ? noted_again(vq) : take(vq);
+	if (chain)
+		noted_take(vq, chain, position);
+	return chain;
+}
+
 struct virtqueue_chain *virtqueue_pop(struct virtqueue *vq)
 {
+	if (vq->notes)
+		return pop_noted(vq);
 	/* A queue that is not started has no chains. */
 	if (!vq->free_chain || vq->fault)
 		return follow_map(vq);
@@ -530,12 +533,14 @@ static inline void take_back(struct virtqueue *vq, struct virtqueue_chain *chain
 	let_go(vq, chain);
 }
 
-/* IN_ORDER, or there is no ring to answer in. */
+/* IN_ORDER, an inflight area, or there is no ring to answer in. */
 static __attribute__((noinline)) void push_apart(struct virtqueue *vq,
 						 struct virtqueue_chain *chain, uint32_t written)
 {
 	if (!vq->in_order) {
 		take_back(vq, chain);
+		if (vq->ring == RING_NOTED)
+			noted_push(vq, chain, written);
 		return;
 	}
 	let_go(vq, chain);
@@ -571,6 +576,8 @@ bool virtqueue_publish(struct virtqueue *vq)
 		return split_publish(vq);
 	if (vq->ring == RING_PACKED)
 		return packed_publish(vq);
+	if (vq->ring == RING_NOTED)
+		return noted_publish(vq);
 	return vq->ring == RING_IN_ORDER && in_order_publish(vq);
 }
 

@@ -31,6 +31,11 @@
  * chains with nothing to write; one with less gets its own, and ends a batch. What is
  * left open at the publish ends there.
  *
+ * With an inflight area (inflight.h) every chain that is popped is noted, and a chain that is
+ * pushed stands neither in the ring nor in the area before the publish. After a start, the
+ * chains that an earlier queue left unused are popped first. With VIRTIO_F_IN_ORDER
+ * each chain then has a used entry of its own.
+ *
  * Threads: one thread at a time for each virtqueue.
  */
 #ifndef DEVICES_VIRTQUEUE_H
@@ -54,7 +59,7 @@ extern "C" {
 #endif
 
 #define VIRTQUEUE_API_MAJOR 0
-#define VIRTQUEUE_API_MINOR 1
+#define VIRTQUEUE_API_MINOR 2
 
 /* The largest queue of either format (2.7, 2.8). */
 #define VIRTQUEUE_SIZE_MAX 32768u
@@ -101,6 +106,7 @@ struct virtqueue_chain {
 	uint16_t slots; /* packed: in the ring */
 	uint16_t block;
 	uint32_t written; /* IN_ORDER: of a chain that is done and waits for an earlier one */
+	uint16_t entry;   /* packed: its first in the inflight area */
 	bool done;
 	struct virtqueue_chain *next_free;
 	struct guest_map *old_map; /* that it was translated with, if that is not the queue's */
@@ -136,7 +142,8 @@ void virtqueue_destroy(struct virtqueue *vq);
  * Make the queue live, with the ring format that features tell.
  * Returns 0; -EFAULT: the ring is not in guest memory, or available or used ring not in one
  * piece; -EINVAL: size, alignment or the state to resume from are impossible (with IN_ORDER that
- * is also one with chains that were taken and not used: any later entry would stand for them);
+ * is also one with chains that were taken and not used, unless an inflight area names them: any
+ * later entry would stand for them), or what stands in the inflight area is;
  * -ENOMEM. The queue is idle after an error.
  */
 int virtqueue_start(struct virtqueue *vq, const struct virtio_queue_setup *setup,
@@ -146,8 +153,11 @@ int virtqueue_start(struct virtqueue *vq, const struct virtio_queue_setup *setup
  * Forget ring and chains; *state (may be NULL) gets the place to resume from,
  * which is right only if nothing is in flight. What was pushed is published, but for chains
  * that wait for an earlier one (IN_ORDER), which the driver never gets back from this queue.
+ * What is in flight stays noted in the inflight area, if there is one.
+ * Returns whether a used-buffer notification is due, as virtqueue_publish. A device that is being
+ * reset sends none (2.4.1).
  */
-void virtqueue_stop(struct virtqueue *vq, struct virtio_queue_state *state);
+bool virtqueue_stop(struct virtqueue *vq, struct virtio_queue_state *state);
 
 bool virtqueue_started(const struct virtqueue *vq);
 

@@ -8,6 +8,7 @@
 #include <endian.h>
 
 #include "guest_memory.h"
+#include "inflight_internal.h"
 #include "virtqueue.h"
 
 #define VIRTQUEUE_NO_BLOCK UINT16_MAX
@@ -43,6 +44,7 @@ enum ring_kind {
 	RING_SPLIT,
 	RING_PACKED,
 	RING_IN_ORDER, /* of either format */
+	RING_NOTED,    /* of either format and order, with an inflight area */
 };
 
 /* IN_ORDER: done chains for which one used entry is to be written, if there are any. */
@@ -51,6 +53,22 @@ struct order_batch {
 	uint32_t written; /* of the last one */
 	uint16_t slots;   /* packed: in the ring, of all */
 	uint16_t id;      /* of the last one */
+};
+
+/* A chain that was pushed and is not published. Its slot is free already, its head is not. */
+struct noted_push {
+	uint32_t written;
+	uint16_t head;
+	uint16_t slots;
+	uint16_t entry;
+};
+
+/* A queue with an inflight area; what is done with it stands in noted.c. */
+struct notes {
+	struct inflight inflight;
+	uint32_t pushed_count;
+	bool owed; /* whether the driver heard of the last used chains is not known */
+	struct noted_push pushed[]; /* of the size of the queue */
 };
 
 struct virtqueue {
@@ -71,7 +89,8 @@ struct virtqueue {
 	uint32_t used_shown; /* split: what the driver may see */
 	uint32_t in_flight;
 	enum ring_kind ring;
-	bool packed; /* what the features say */
+	struct notes *notes; /* NULL: no inflight area */
+	bool packed;         /* what the features say */
 	bool in_order;
 	bool event_idx;
 	bool indirect;
@@ -227,6 +246,8 @@ bool virtqueue_read(struct virtqueue *vq, uint64_t gpa, void *buf, uint32_t size
 int split_start(struct virtqueue *vq);
 bool split_map(struct virtqueue *vq);
 struct virtqueue_chain *split_pop(struct virtqueue *vq);
+/* The chain of head, which the ring has passed already. */
+struct virtqueue_chain *split_pop_again(struct virtqueue *vq, uint16_t head);
 bool split_publish(struct virtqueue *vq);
 bool split_enable_kicks(struct virtqueue *vq);
 
@@ -234,6 +255,13 @@ bool split_enable_kicks(struct virtqueue *vq);
 int packed_start(struct virtqueue *vq);
 bool packed_map(struct virtqueue *vq);
 struct virtqueue_chain *packed_pop(struct virtqueue *vq);
+/* A chain that the ring has passed already, from the inflight area. */
+struct virtqueue_chain *packed_pop_again(struct virtqueue *vq, uint16_t entry);
+/* The used position behind count slots more. */
+struct virtio_queue_state packed_used_after(const struct virtqueue *vq, uint16_t slots);
+/* A publish in two: the flags that show what was pushed; whether the driver wants to hear of it. */
+void packed_show(struct virtqueue *vq);
+bool packed_notify(struct virtqueue *vq, uint16_t slots);
 void packed_push(struct virtqueue *vq, const struct virtqueue_chain *chain, uint32_t written);
 void packed_push_batch(struct virtqueue *vq, const struct order_batch *batch);
 bool packed_publish(struct virtqueue *vq);
@@ -243,6 +271,20 @@ bool packed_enable_kicks(struct virtqueue *vq);
 void in_order_start(struct virtqueue *vq);
 void in_order_push(struct virtqueue *vq, struct virtqueue_chain *chain, uint32_t written);
 bool in_order_publish(struct virtqueue *vq);
+
+/*
+ * noted.c: a queue with an inflight area. noted_start takes the area over for the ring (split:
+ * used ring), and changes *at, as inflight_open. noted_left: the chains that an earlier queue
+ * left; noted_again pops the oldest of them. noted_take: chain was popped, its slots of
+ * a packed ring are those from position on.
+ */
+int noted_start(struct virtqueue *vq, const void *ring, struct virtio_queue_state *at);
+void noted_stop(struct virtqueue *vq);
+uint32_t noted_left(const struct virtqueue *vq);
+struct virtqueue_chain *noted_again(struct virtqueue *vq);
+void noted_take(struct virtqueue *vq, struct virtqueue_chain *chain, uint32_t position);
+void noted_push(struct virtqueue *vq, const struct virtqueue_chain *chain, uint32_t written);
+bool noted_publish(struct virtqueue *vq);
 
 /* Here, because a push is so short that a call would be a third of it. */
 static inline void split_push(struct virtqueue *vq, uint16_t head, uint32_t written)

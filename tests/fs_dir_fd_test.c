@@ -175,6 +175,7 @@ static void any_number_of_files_needs_few_descriptors(void **state)
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &was), 0);
 }
 
+/* FS-11: no more than were allowed, and what needs no handle goes on. */
 static void handles_have_a_limit_and_look_ups_have_not(void **state)
 {
 	(void)state;

@@ -66,7 +66,7 @@ static size_t check_entry(const uint8_t *at, unsigned i)
 	return size;
 }
 
-/* Museum FS-31. */
+/* FS-31. */
 static void names_of_every_length_are_padded(void **state)
 {
 	struct fuse_bench *bench = *state;

@@ -133,7 +133,7 @@ static void every_byte_of_the_reply_is_known(void **state)
 	 FUSE_HAS_INODE_DAX | FUSE_HAS_EXPIRE_ONLY | FUSE_PASSTHROUGH | FUSE_HAS_RESEND |  \
 	 FUSE_OVER_IO_URING | FUSE_REQUEST_TIMEOUT | ~((FUSE_REQUEST_TIMEOUT << 1) - 1))
 
-/* Museum FS-26: flags2 travels in both directions, shifted. */
+/* FS-26: flags2 travels in both directions, shifted. */
 static void flags_need_guest_tree_and_decoder(void **state)
 {
 	struct fuse_bench *bench = *state;

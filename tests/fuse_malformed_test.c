@@ -56,7 +56,7 @@ static void expect_refused(struct fuse_bench *bench, const struct fuse_bytes *by
 			 error);
 }
 
-/* Museum FS-01: the descriptors end where the header says, in the middle of something. */
+/* FS-01: the descriptors end where the header says, in the middle of something. */
 static void messages_that_end_early_are_refused(void **state)
 {
 	struct fuse_bench *bench = *state;
@@ -86,7 +86,7 @@ static void messages_that_say_they_end_early_are_refused(void **state)
 	}
 }
 
-/* Museum FS-02: one byte more than WRITE's size, and than anything else accounts for. */
+/* FS-02: one byte more than WRITE's size, and than anything else accounts for. */
 static void messages_with_something_behind_them_are_refused(void **state)
 {
 	struct fuse_bench *bench = *state;

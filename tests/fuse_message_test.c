@@ -97,7 +97,7 @@ static void every_opcode_of_a_big_endian_guest(void **state)
 	whole(fuse_rows_big);
 }
 
-/* Museum FS-22, FS-23: a cut inside of a header, and header and data in one piece. */
+/* FS-22, FS-23: a cut inside of a header, and header and data in one piece. */
 static void messages_may_be_cut_in_two_anywhere(void **state)
 {
 	struct fuse_bench *bench = bench_of(fuse_rows_little);
@@ -204,7 +204,7 @@ static void errors_of_the_tree_are_replies_of_16_bytes(void **state)
 	fuse_bench_destroy(bench);
 }
 
-/* Museum FS-37: FORGET with a writable part. */
+/* FS-37: FORGET with a writable part. */
 static void forget_leaves_a_writable_part_alone(void **state)
 {
 	struct fuse_bench *bench = bench_of(fuse_rows_little);

@@ -104,7 +104,7 @@ static int tear_down(void **state)
 	return 0;
 }
 
-/* Museum FS-05, FS-07. */
+/* FS-05, FS-07. */
 static void names_that_are_paths_are_refused(void **state)
 {
 	static const struct {

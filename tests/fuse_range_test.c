@@ -109,7 +109,7 @@ static void writes_stop_where_files_end(void **state)
 	}
 }
 
-/* Museum FS-02; lengths that wrap in 32 bits too. */
+/* FS-02; lengths that wrap in 32 bits too. */
 static void writes_bring_as_much_as_they_say(void **state)
 {
 	static const uint32_t sizes[] = {0, 7, 9, 0x80000008, UINT32_MAX, UINT32_MAX - 7};
@@ -376,7 +376,7 @@ static void setxattr_is_short_unless_agreed_upon(void **state)
 	expect(bench, set_xattr(bench, 5, 5, true), -ERANGE, NULL);
 }
 
-/* Museum FS-35: no value at all, a value that just fits, no room for any. */
+/* FS-35: no value at all, a value that just fits, no room for any. */
 static void values_go_where_they_fit(void **state)
 {
 	struct fuse_bench *bench = *state;

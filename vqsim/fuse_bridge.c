@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A slot is in one of four places: the list of free ones, a ring, held, or in the hands of
- * a step. Slots are made when no free one is left, so that only as much guest memory
+ * A slot is in one of five places: the list of free ones, a ring, held, the list of early
+ * INTERRUPTs, or in the hands of a step. Slots are made when no free one is left, so that only as much guest memory
  * is touched as there were messages at a time.
  */
 #include <errno.h>
@@ -201,9 +201,10 @@ static void answer(struct vqsim_fuse_bridge *bridge, struct vqsim_fuse_bridge_sl
 	struct vqsim_fs_request *request = &slot->request;
 	bool refused = false;
 
-	/* Forgotten, or an INTERRUPT that nobody has an answer to. */
+	/* Forgotten, or an INTERRUPT that nobody has an answer to, or that came too late. */
 	if (request->out_size == 0 ||
-	    (request->args.opcode == FUSE_INTERRUPT && request->used_len == 0))
+	    (request->args.opcode == FUSE_INTERRUPT &&
+	     (request->used_len == 0 || request->result.error == -EAGAIN)))
 		return;
 	if (!is_sound(request)) {
 		write_error(bridge, slot);
@@ -218,6 +219,30 @@ static void answer(struct vqsim_fuse_bridge *bridge, struct vqsim_fuse_bridge_sl
 	write_error(bridge, slot);
 }
 
+static bool is_in_flight(const struct vqsim_fuse_bridge *bridge, uint64_t unique)
+{
+	for (uint16_t i = 0; i < bridge->slot_count; i++) {
+		const struct vqsim_fs_request *request = &bridge->slots[i].request;
+
+		if ((request->fs || bridge->held == &bridge->slots[i]) && request->unique == unique)
+			return true;
+	}
+	return false;
+}
+
+/* Whether it is an INTERRUPT of a message that the device has not begun with. */
+static bool is_early(const struct vqsim_fuse_bridge *bridge,
+		     const struct vqsim_fuse_bridge_slot *slot)
+{
+	const struct vqsim_fs_request *request = &slot->request;
+	struct fuse_interrupt_in in;
+
+	if (slot->header.opcode != FUSE_INTERRUPT || request->result.error != -EAGAIN)
+		return false;
+	memcpy(&in, request->in + FS_IN_HEADER, sizeof(in));
+	return is_in_flight(bridge, in.unique);
+}
+
 static void answer_all(struct vqsim_fuse_bridge *bridge, uint16_t queue)
 {
 	struct vqsim_fs_request *request;
@@ -225,9 +250,14 @@ static void answer_all(struct vqsim_fuse_bridge *bridge, uint16_t queue)
 	while ((request = vqsim_fs_reap(bridge->fs, queue))) {
 		struct vqsim_fuse_bridge_slot *slot = request->opaque;
 
+		bridge->in_flight--;
+		if (is_early(bridge, slot)) {
+			slot->next = bridge->early;
+			bridge->early = slot;
+			continue;
+		}
 		answer(bridge, slot);
 		give_slot(bridge, slot);
-		bridge->in_flight--;
 	}
 }
 
@@ -249,10 +279,12 @@ static void run_queue(struct vqsim_fuse_bridge *bridge, uint16_t queue)
 		end(bridge, -EIO);
 }
 
+/* hiprio last: an INTERRUPT that came with its message comes behind it. */
 static void run_queues(struct vqsim_fuse_bridge *bridge)
 {
-	for (uint16_t i = 0; i < bridge->fs->guest->queue_count; i++)
+	for (uint16_t i = 1; i < bridge->fs->guest->queue_count; i++)
 		run_queue(bridge, i);
+	run_queue(bridge, VQSIM_FS_HIPRIO);
 }
 
 static bool submit_to(struct vqsim_fuse_bridge *bridge, uint16_t queue,
@@ -291,6 +323,25 @@ static bool submit(struct vqsim_fuse_bridge *bridge, struct vqsim_fuse_bridge_sl
 	return false;
 }
 
+/*
+ * A kernel that is told EAGAIN sends its INTERRUPT again at once, for as long as the message is in
+ * flight. So it is not told: they go to the device once more in each step.
+ */
+static void send_early(struct vqsim_fuse_bridge *bridge)
+{
+	struct vqsim_fuse_bridge_slot *slot = bridge->early, *next;
+
+	bridge->early = NULL;
+	for (; slot; slot = next) {
+		next = slot->next;
+		fuse_bridge_prepare(bridge->fs, slot, slot->header.len);
+		if (submit(bridge, slot))
+			continue;
+		slot->next = bridge->early;
+		bridge->early = slot;
+	}
+}
+
 /* Returns false: no more now. */
 static bool take_message(struct vqsim_fuse_bridge *bridge, uint32_t *bytes)
 {
@@ -322,6 +373,7 @@ void vqsim_fuse_bridge_step(struct vqsim_fuse_bridge *bridge)
 	bridge->held = NULL;
 	if (held && !submit(bridge, held))
 		bridge->held = held;
+	send_early(bridge);
 	while (!bridge->over && !bridge->held && bytes < STEP_BYTES)
 		if (!take_message(bridge, &bytes))
 			break;

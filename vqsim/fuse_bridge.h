@@ -9,7 +9,8 @@
  *     kernel <- write -- the same slot        <-- used --
  *
  * FORGET, BATCH_FORGET and INTERRUPT go to hiprio, the rest in turn to the request
- * queues. Beside what guest_fs.h checks of every reply, the size of what an operation
+ * queues. An INTERRUPT that the device cannot obey yet (EAGAIN) stays here, and is sent to it
+ * again in each step until it can be, or its message is over. Beside what guest_fs.h checks of every reply, the size of what an operation
  * answers is; a reply that the kernel cannot be given becomes EIO. Violations are the referee's.
  *
  * Threads: one.
@@ -46,7 +47,8 @@ struct vqsim_fuse_bridge {
 	/* Private. Slots get their guest memory when they are first needed. */
 	uint16_t slot_max, slot_count, in_flight;
 	struct vqsim_fuse_bridge_slot *slots, *free;
-	struct vqsim_fuse_bridge_slot *held; /* no ring had room for it */
+	struct vqsim_fuse_bridge_slot *held;  /* no ring had room for it */
+	struct vqsim_fuse_bridge_slot *early; /* INTERRUPTs that the device is to see again */
 	uint16_t next_queue;
 	struct vqsim_fuse_bridge_queue *queues;
 };

@@ -11,6 +11,7 @@
 #include "guest.h"
 #include "misuse_internal.h"
 #include "referee/lifecycle.h"
+#include "remote.h"
 
 /*
  * What this driver never takes, whatever the test asks for (2.2.1): SR_IOV,
@@ -46,6 +47,24 @@ static struct vqsim_driver *driver_at(struct vqsim_guest *guest, uint16_t queue,
 	return driver;
 }
 
+/* A device of another process has to be waited for: until what the referee will ask of it is there. */
+static enum vqsim_remote_look look(void *opaque, uint16_t queue)
+{
+	static const enum vqsim_remote_look looks[] = {
+		[VQSIM_OWES_NOTHING] = VQSIM_REMOTE_AT_REST,
+		[VQSIM_OWES] = VQSIM_REMOTE_OWES,
+		[VQSIM_OWES_WHO_KNOWS] = VQSIM_REMOTE_UNKNOWN,
+	};
+	struct vqsim_guest *guest = opaque;
+
+	if (guest->referee)
+		return looks[vqsim_referee_owing(guest->referee, queue,
+						 guest->link.queues[queue].notifications)];
+	if (vqsim_driver_has_used(&guest->queues[queue]))
+		return VQSIM_REMOTE_USED;
+	return guest->queues[queue].in_flight ? VQSIM_REMOTE_OWES : VQSIM_REMOTE_AT_REST;
+}
+
 int vqsim_guest_init(struct vqsim_guest *guest, struct vqsim_memory *memory,
 		     struct virtio_device *device, struct vqsim_referee *referee)
 {
@@ -63,6 +82,8 @@ int vqsim_guest_init(struct vqsim_guest *guest, struct vqsim_memory *memory,
 	guest->memory = memory;
 	guest->referee = referee;
 	guest->mark = vqsim_memory_mark(memory);
+	if (vqsim_remote_is(device))
+		vqsim_remote_watch(device, look, guest);
 	if (referee) {
 		referee->device_id = device->ops->device_id;
 		vqsim_referee_taken_over(referee);

@@ -347,12 +347,19 @@ static bool check_silence(const struct vqsim_fs_request *request)
 	return true;
 }
 
-/* A handle has gone even if its release failed. */
+/* The device says that there is no such handle, or that it does not understand. */
+static bool is_refusal(int error)
+{
+	return error == -EBADF || error == -ESTALE || error == -EINVAL;
+}
+
+/* As with close(2), any other error comes from what was still to be done: the handle has gone. */
 static void count_release(struct vqsim_fs *fs, const struct vqsim_fs_request *request)
 {
 	const struct vqsim_fs_args *args = &request->args;
 
-	if (args->opcode == FUSE_RELEASE || args->opcode == FUSE_RELEASEDIR)
+	if ((args->opcode == FUSE_RELEASE || args->opcode == FUSE_RELEASEDIR) &&
+	    !is_refusal(request->result.error))
 		fs_ledger_take(&fs->handles, args->node, args->handle, 1);
 }
 

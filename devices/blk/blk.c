@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include <linux/virtio_blk.h>
 #include <linux/virtio_config.h>
@@ -40,6 +42,7 @@ struct blk_device {
 	uint64_t offer;
 	uint32_t generation;
 	bool driver_present; /* features are negotiated */
+	int event_fd;        /* counts the calls of blk_look_again */
 	uint16_t queue_size_max;
 	uint16_t queue_count;
 	struct blk_queue queues[];
@@ -140,6 +143,30 @@ void blk_capacity_changed(struct virtio_device *dev)
 		dev->transport_ops->config_changed(dev->transport);
 }
 
+/* A full counter cannot take more, and need not: it is readable. */
+void blk_look_again(struct virtio_device *dev)
+{
+	const uint64_t one = 1;
+	int error = errno;
+	ssize_t size = write(to_blk(dev)->event_fd, &one, sizeof(one));
+
+	(void)size;
+	errno = error;
+}
+
+static int blk_event_fd(struct virtio_device *dev)
+{
+	return to_blk(dev)->event_fd;
+}
+
+static void blk_event(struct virtio_device *dev)
+{
+	uint64_t count;
+
+	if (read(to_blk(dev)->event_fd, &count, sizeof(count)) == (ssize_t)sizeof(count))
+		blk_capacity_changed(dev);
+}
+
 /* Queues */
 
 static uint16_t blk_queue_count(struct virtio_device *dev)
@@ -213,7 +240,8 @@ static enum virtio_completion blk_queue_stop(struct virtio_device *dev, uint16_t
 	assert(started(queue));
 	if (drain_queue(queue) == VIRTIO_PENDING)
 		return VIRTIO_PENDING;
-	virtqueue_stop(queue->vq, state);
+	if (virtqueue_stop(queue->vq, state))
+		dev->transport_ops->notify_used(dev->transport, index);
 	close_queue(queue);
 	return VIRTIO_DONE;
 }
@@ -327,6 +355,8 @@ static void blk_destroy(struct virtio_device *dev)
 		assert(!started(&blk->queues[i]));
 		virtqueue_destroy(blk->queues[i].vq);
 	}
+	if (blk->event_fd >= 0)
+		close(blk->event_fd);
 	free(blk);
 }
 
@@ -347,6 +377,8 @@ static const struct virtio_device_ops blk_ops = {
 	.progress = blk_progress,
 	.progress_fd = blk_progress_fd,
 	.destroy = blk_destroy,
+	.event_fd = blk_event_fd,
+	.event = blk_event,
 };
 
 static bool power_of_two(uint32_t value)
@@ -462,6 +494,12 @@ static void init_disk(struct blk_disk *disk, const struct blk_options *options,
 	memcpy(disk->id, options->id, strnlen(options->id, BLK_ID_SIZE));
 }
 
+static int create_event(struct blk_device *blk)
+{
+	blk->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	return blk->event_fd < 0 ? -errno : 0;
+}
+
 static int create_queues(struct blk_device *blk)
 {
 	for (uint16_t i = 0; i < blk->queue_count; i++) {
@@ -479,6 +517,7 @@ int blk_create(struct virtio_device **dev, const struct blk_options *options,
 	struct blk_options opts;
 	struct blk_device *blk;
 	size_t size;
+	int err;
 
 	store->ops->limits(store, &limits);
 	opts = with_defaults(options, &limits);
@@ -496,9 +535,12 @@ int blk_create(struct virtio_device **dev, const struct blk_options *options,
 	blk->queue_size_max = opts.queue_size_max;
 	init_disk(&blk->disk, &opts, &limits);
 	fill_config(blk, &opts);
-	if (create_queues(blk) != 0) {
+	err = create_event(blk);
+	if (err == 0)
+		err = create_queues(blk);
+	if (err != 0) {
 		blk_destroy(&blk->base);
-		return -ENOMEM;
+		return err;
 	}
 	*dev = &blk->base;
 	return 0;

@@ -55,7 +55,7 @@ struct blk_options {
 
 /*
  * Make a device on a store; the store is used until destroy and is not owned.
- * Returns 0; -EINVAL: an option is impossible; -ENOMEM.
+ * Returns 0; -EINVAL: an option is impossible; -ENOMEM; -EMFILE and -ENFILE.
  */
 int blk_create(struct virtio_device **dev, const struct blk_options *options,
 	       struct blk_store *store);
@@ -66,6 +66,12 @@ int blk_create(struct virtio_device **dev, const struct blk_options *options,
  * config-change notification (5.2.6.2). Call it when no call on any queue is running.
  */
 void blk_capacity_changed(struct virtio_device *dev);
+
+/*
+ * The same from any thread at any time, a signal handler included: it is done in the next
+ * virtio_device_ops.event, which the transport calls.
+ */
+void blk_look_again(struct virtio_device *dev);
 
 #ifdef __cplusplus
 }

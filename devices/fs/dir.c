@@ -9,6 +9,7 @@
 #include <sys/resource.h>
 #include <sys/vfs.h>
 #include <sys/xattr.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "dir_internal.h"
@@ -190,11 +191,16 @@ static unsigned default_fd_max(void)
 	return limit.rlim_cur / 2 > FD_MIN ? (unsigned)(limit.rlim_cur / 2) : FD_MIN;
 }
 
-static bool is_overlay(const struct dir *dir)
+/* ns since 1970; 0: it is no overlay. */
+static uint64_t overlay_since(const struct dir *dir)
 {
 	struct statfs fs;
+	struct timespec now;
 
-	return fstatfs(dir->root_fd, &fs) == 0 && fs.f_type == OVERLAYFS_SUPER_MAGIC;
+	if (fstatfs(dir->root_fd, &fs) < 0 || fs.f_type != OVERLAYFS_SUPER_MAGIC)
+		return 0;
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
 }
 
 static int open_root(struct dir *dir, const char *path)
@@ -229,7 +235,7 @@ static int init(struct dir *dir, const char *path, const struct fs_tree_dir_opti
 	error = open_root(dir, path);
 	if (error)
 		return error;
-	dir->is_overlay = is_overlay(dir);
+	dir->overlay_since = overlay_since(dir);
 	dir->has_openat2 = can_openat2(dir);
 	dir->has_handles = can_open_handles(dir);
 	dir->has_acl = knows_acls(dir);

@@ -49,7 +49,7 @@ struct file_handle;
 /* What a file is, wherever it is. The mount is always the root's. */
 struct dir_ident {
 	uint64_t ino;
-	uint64_t btime; /* ns; 0 if the file system does not know */
+	uint64_t btime; /* ns; 0 if it is not known, see dir_ident_of */
 	uint32_t dev;
 	uint32_t type; /* S_IF* */
 };
@@ -88,7 +88,7 @@ struct dir {
 	bool has_openat2;
 	bool has_handles;
 	bool has_acl;
-	bool is_overlay; /* a file that is written becomes another one below: no birth time */
+	uint64_t overlay_since; /* ns; 0: it is no overlay */
 	uint64_t session_flags;
 
 	/* See dir_cred.c. */
@@ -131,7 +131,8 @@ int dir_statx(const struct dir *dir, int fd, const char *name, struct statx *sx)
 
 /* What statx says of an inode. */
 struct dir_ident dir_ident_of(const struct dir *dir, const struct statx *sx);
-bool dir_same(const struct dir_ident *a, const struct dir_ident *b);
+/* Whether what is seen is what is known. */
+bool dir_same(const struct dir_ident *known, const struct dir_ident *seen);
 
 /* An O_PATH descriptor of a path of real names ("a/b/c") below fd. */
 int dir_open_below(const struct dir *dir, int fd, const char *path);

@@ -17,7 +17,7 @@
 
 static uint64_t hash(const struct dir_ident *ident)
 {
-	uint64_t h = ident->ino * UINT64_C(0x9e3779b97f4a7c15) ^ ident->btime ^ ident->dev;
+	uint64_t h = ident->ino * UINT64_C(0x9e3779b97f4a7c15) ^ ident->dev;
 
 	h = (h ^ h >> 32) * UINT64_C(0xd6e8feb86659fd93);
 	return h ^ h >> 32;
@@ -52,12 +52,24 @@ static void grow(struct dir *dir)
 	free(old);
 }
 
+/*
+ * No descriptor of it is open, and no name leads to it: its inode may be gone, and a new one be
+ * told from it by nothing, if it was born within the same tick of the clock.
+ */
+static bool is_lost(const struct dir *dir, const struct dir_node *node)
+{
+	return node->fd < 0 && node->opens == 0 && node->parent == NULL && node != dir->root;
+}
+
 static struct dir_node *find(const struct dir *dir, const struct dir_ident *ident)
 {
 	struct dir_node *node = *bucket_of(dir, ident);
 
-	while (node != NULL && !dir_same(&node->ident, ident))
+	while (node != NULL && (!dir_same(&node->ident, ident) || is_lost(dir, node)))
 		node = node->next_in_bucket;
+	/* Known from now on, see dir_ident_of. */
+	if (node != NULL)
+		__atomic_store_n(&node->ident.btime, ident->btime, __ATOMIC_RELAXED);
 	return node;
 }
 

@@ -35,6 +35,11 @@ int dir_statx(const struct dir *dir, int fd, const char *name, struct statx *sx)
 	return 0;
 }
 
+/*
+ * The birth time tells an inode from the one that had its number before. On an overlay a file of a
+ * lower layer gets another one when it is written first, but not those that were born since the
+ * tree began: they are in the upper layer.
+ */
 struct dir_ident dir_ident_of(const struct dir *dir, const struct statx *sx)
 {
 	struct dir_ident ident = {
@@ -43,14 +48,19 @@ struct dir_ident dir_ident_of(const struct dir *dir, const struct statx *sx)
 		.type = sx->stx_mode & S_IFMT,
 	};
 
-	if ((sx->stx_mask & STATX_BTIME) && !dir->is_overlay)
+	if (sx->stx_mask & STATX_BTIME)
 		ident.btime = (uint64_t)sx->stx_btime.tv_sec * NSEC_PER_S + sx->stx_btime.tv_nsec;
+	if (ident.btime < dir->overlay_since)
+		ident.btime = 0;
 	return ident;
 }
 
-bool dir_same(const struct dir_ident *a, const struct dir_ident *b)
+bool dir_same(const struct dir_ident *known, const struct dir_ident *seen)
 {
-	return a->ino == b->ino && a->dev == b->dev && a->btime == b->btime && a->type == b->type;
+	uint64_t btime = __atomic_load_n(&known->btime, __ATOMIC_RELAXED);
+
+	return known->ino == seen->ino && known->dev == seen->dev && known->type == seen->type &&
+	       (btime == 0 || btime == seen->btime);
 }
 
 static int open_confined(int fd, const char *path)

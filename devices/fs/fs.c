@@ -190,7 +190,8 @@ static enum virtio_completion fs_queue_stop(struct virtio_device *dev, uint16_t 
 	assert(started(queue));
 	if (drain_queue(fs, queue) == VIRTIO_PENDING)
 		return VIRTIO_PENDING;
-	virtqueue_stop(queue->vq, state);
+	if (virtqueue_stop(queue->vq, state))
+		dev->transport_ops->notify_used(dev->transport, index);
 	close_queue(fs, queue);
 	return VIRTIO_DONE;
 }

@@ -298,9 +298,10 @@ bool fuse_change_retry(struct fuse_message *message);
 void fuse_later_done(struct fs_call *call, int result);
 /* The tree said FS_LATER. */
 void fuse_later(struct fuse_message *message);
-/* Tell the tree to end calls: of a queue or of all (NULL); by their unique. Returns how many. */
+/* Tell the tree to end calls of a queue or of all (NULL). Returns how many. */
 unsigned fuse_cancel_queue(struct fuse_session *session, const struct fuse_queue *queue);
-unsigned fuse_cancel_unique(struct fuse_session *session, uint64_t unique);
+/* The same, by unique. Returns whether there is such a call: the tree has been told, now or before. */
+bool fuse_cancel_unique(struct fuse_session *session, uint64_t unique);
 /* Make poll_fd readable. lock */
 void fuse_wake(struct fuse_queue *queue);
 unsigned fuse_poll(struct fs_session_queue *base);

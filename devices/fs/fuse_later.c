@@ -134,9 +134,21 @@ unsigned fuse_cancel_queue(struct fuse_session *session, const struct fuse_queue
 	return cancel(session, &(struct choice){.queue = queue});
 }
 
-unsigned fuse_cancel_unique(struct fuse_session *session, uint64_t unique)
+static bool waits(struct fuse_session *session, uint64_t unique)
 {
-	return cancel(session, &(struct choice){.unique = &unique});
+	const struct fuse_message *message;
+
+	pthread_mutex_lock(&session->lock);
+	message = session->waiting;
+	while (message && message->unique != unique)
+		message = message->next_waiting;
+	pthread_mutex_unlock(&session->lock);
+	return message != NULL;
+}
+
+bool fuse_cancel_unique(struct fuse_session *session, uint64_t unique)
+{
+	return cancel(session, &(struct choice){.unique = &unique}) > 0 || waits(session, unique);
 }
 
 static struct fuse_message *take_over(struct fuse_session *session, struct fuse_queue *queue)

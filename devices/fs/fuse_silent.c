@@ -46,16 +46,16 @@ FUSE_DECODER(batch_forget)
 }
 
 /*
- * A call that the tree has not ended is told to end. No other can be: it is answered
- * already, or in a queue, or on its way into the tree on another thread. For these FUSE has
- * the reply EAGAIN, on which the guest sends the INTERRUPT again if it still wants to; it
- * has to give room for it.
+ * A call that the tree has not ended is told to end, once: a tree that goes on all the same is not
+ * asked again. No other can be: it is answered already, or in a queue, or on its way into
+ * the tree on another thread. For these FUSE has the reply EAGAIN, on which the guest sends
+ * the INTERRUPT again, at once, if it still wants to; it has to give room for it.
  */
 FUSE_DECODER(interrupt)
 {
 	if (message->in.size > 0)
 		return -EINVAL;
-	if (fuse_cancel_unique(fuse_session_of(message->queue), args->interrupt.unique) == 0)
+	if (!fuse_cancel_unique(fuse_session_of(message->queue), args->interrupt.unique))
 		fuse_send_error(message, -EAGAIN);
 	return 0;
 }

@@ -61,7 +61,8 @@ static int queue_start(struct virtio_device *dev, uint16_t index,
 static enum virtio_completion queue_stop(struct virtio_device *dev, uint16_t index,
 					 struct virtio_queue_state *state)
 {
-	virtqueue_stop(null_of(dev)->queues[index], state);
+	if (virtqueue_stop(null_of(dev)->queues[index], state))
+		dev->transport_ops->notify_used(dev->transport, index);
 	return VIRTIO_DONE;
 }
 

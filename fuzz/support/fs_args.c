@@ -211,7 +211,7 @@ static void fill_setattr(const struct fuzz_fs_op *op, const struct vqsim_fs_args
 			 struct fuzz_fs_room *room)
 {
 	room->set = (struct fuse_setattr_in){
-		.valid = op->mask | (uint32_t)(op->fuse_flags & 0xf) << 8,
+		.valid = op->mask | (uint32_t)(op->fuse_flags & 0x1f) << 8,
 		.fh = args->handle,
 		.size = fuzz_fs_size(op->offset),
 		.lock_owner = op->value,
@@ -317,7 +317,7 @@ static void fill_special(const struct fuzz_fs_op *op, const struct fuzz_fs_seen 
 		args->flags = op->flags % 4;
 		break;
 	case FUSE_READLINK:
-		args->size = FUZZ_FS_DATA;
+		args->size = op->node >= 0xc0 ? op->node % 8 : FUZZ_FS_DATA;
 		break;
 	case FUSE_RENAME2:
 		args->flags = op->flags % 8;
@@ -343,7 +343,8 @@ struct vqsim_fs_args fuzz_fs_args(const struct fuzz_fs_op *op, const struct fuzz
 	struct vqsim_fs_file target = handle_of(seen, op->target);
 	struct vqsim_fs_args args = {
 		.opcode = op->opcode,
-		.flags = open_flags[op->flags % COUNT(open_flags)],
+		.flags = has_handle(op->opcode) ? file.flags
+						: open_flags[op->flags % COUNT(open_flags)],
 		.fuse_flags = op->fuse_flags,
 		.mask = op->mask,
 		.node = has_handle(op->opcode) ? file.node : fuzz_fs_node(seen, op->node),

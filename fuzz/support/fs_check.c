@@ -63,21 +63,25 @@ static void good_request(struct fuzz_fs_player *player)
 
 /* --- balance --- */
 
+/* Which is a file's and which a directory's is found out by trying. */
+static bool release(struct fuzz_fs_player *player, const struct vqsim_fs_count *count)
+{
+	const struct vqsim_fs_file file = {.node = count->node, .handle = count->handle};
+	bool done = vqsim_fs_release(&player->fs, &file) == 0 ||
+		    vqsim_fs_releasedir(&player->fs, &file) == 0;
+
+	expect(player, done, "a handle cannot be released");
+	return done;
+}
+
 /* What the client has counted; without a session nothing is left. */
 static void give_back(struct fuzz_fs_player *player)
 {
 	struct vqsim_fs *fs = &player->fs;
 
-	/* Which of a file and which of a directory is found out by trying. */
-	player->modelled = false;
 	for (size_t i = 0; i < fs->handles.room; i++)
-		while (fs->handles.counts[i].count > 0) {
-			const struct vqsim_fs_file file = {.node = fs->handles.counts[i].node,
-							   .handle = fs->handles.counts[i].handle};
-
-			if (vqsim_fs_release(fs, &file) != 0)
-				vqsim_fs_releasedir(fs, &file);
-		}
+		while (fs->handles.counts[i].count > 0 && release(player, &fs->handles.counts[i]))
+			;
 	expect(player, vqsim_fs_forget_all(fs) == 0, "BATCH_FORGET fails");
 }
 
@@ -151,6 +155,8 @@ static void check_session(struct fuzz_fs_player *player)
 	come_back(player);
 	if (player->known && player->fs.minor > 0) {
 		good_request(player);
+		if (player->modelled)
+			player_audit(player);
 		give_back(player);
 		if (player->in_memory)
 			check_balance(player);

@@ -45,23 +45,12 @@ static void doubt(struct fuzz_fs_player *player)
 	player->unsure = true;
 }
 
-/* Bytes behind this the model does not keep, or keeps at length. */
-#define MODEL_FAR (UINT64_C(1) << 20)
-
-static bool is_near(const struct vqsim_fs_args *args)
-{
-	return args->offset <= MODEL_FAR && args->size <= MODEL_FAR &&
-	       args->target_offset <= MODEL_FAR &&
-	       (args->opcode != FUSE_SETATTR || args->set->size <= MODEL_FAR);
-}
-
 /* Messages of a session, on the queue for them. */
 static bool model_knows(const struct fuzz_fs_player *player, const struct vqsim_fs_request *request)
 {
 	bool hiprio = vqsim_fs_queue_of(&player->fs, request) == VQSIM_FS_HIPRIO;
 
-	return !request->raw && is_near(&request->args) &&
-	       (hiprio || request->queue != VQSIM_FS_HIPRIO) &&
+	return !request->raw && (hiprio || request->queue != VQSIM_FS_HIPRIO) &&
 	       (player->fs.minor > 0 || request->args.opcode == FUSE_INIT);
 }
 
@@ -87,10 +76,6 @@ static void on_done(void *opaque, struct vqsim_fs_request *request)
 	/* The old session goes on, or none does, and the client has not noticed. */
 	if (!request->raw && request->args.opcode == FUSE_INIT && request->result.error != 0)
 		doubt(player);
-	/* Whether the handle has gone is not told. */
-	if (request->result.error != 0 &&
-	    (request->args.opcode == FUSE_RELEASE || request->args.opcode == FUSE_RELEASEDIR))
-		player->known = player->modelled = false;
 }
 
 /* Until nothing happens any more. What waits for another request waits. */
@@ -285,6 +270,10 @@ static void begin_session(struct fuzz_fs_player *player, const struct fuzz_fs_op
 	player->framing = (struct fuzz_fs_framing){0};
 	player->later = false;
 	apply_request(player, &init);
+	/* What the root is like, nobody has told the model yet. */
+	if (player->modelled && player->fs.minor > 0)
+		apply_request(player, &(struct fuzz_fs_op){.code = FUZZ_FS_REQUEST,
+							   .opcode = FUSE_GETATTR});
 }
 
 bool player_up(struct fuzz_fs_player *player, const struct fuzz_fs_op *op)

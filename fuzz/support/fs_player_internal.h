@@ -3,7 +3,7 @@
  * What the parts of the player know of each other.
  *
  *   fs_player.c   operations, one by one     fs_bend.c   messages that no guest should send
- *   fs_check.c    what must hold afterwards
+ *   fs_check.c    what must hold afterwards      fs_audit.c  a look at all that is there
  */
 #ifndef FUZZ_SUPPORT_FS_PLAYER_INTERNAL_H
 #define FUZZ_SUPPORT_FS_PLAYER_INTERNAL_H
@@ -30,6 +30,9 @@ void player_violation(struct fuzz_fs_player *player, enum vqsim_rule rule, const
 void player_bend(struct fuzz_fs_player *player, struct vqsim_fs_request *request);
 bool player_raw(struct fuzz_fs_player *player, struct vqsim_fs_request *request,
 		const struct fuzz_fs_op *op);
+
+/* fs_audit.c */
+void player_audit(struct fuzz_fs_player *player);
 
 /* fs_check.c */
 void player_note_fresh(struct fuzz_fs_player *player);

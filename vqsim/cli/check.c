@@ -95,7 +95,7 @@ static void complain_device(const char *device, int error)
 			     VQSIM_SUITE_DISK_MIN >> 10, VQSIM_SUITE_DISK_MAX >> 20);
 	else
 		cli_complain("unknown device '%s'; give blk:ram, blk:ram:SIZE, blk:file:PATH, "
-			     "fs:ram, fs:dir, null or null:bare",
+			     "fs:ram, fs:dir, null, null:bare or vhost-user:SOCKET",
 			     device);
 }
 
@@ -107,11 +107,32 @@ static bool write_protected(const char *path)
 	return stat(path, &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & 0222) == 0;
 }
 
+/* What is not there or cannot be told apart is the user's; the rest is the backend's. */
+static enum cli_exit open_remote(struct vqsim_subject *subject, const struct check_options *options)
+{
+	char text[VQSIM_REMOTE_TEXT];
+	int error = vqsim_subject_remote_init(subject, options->device, options->spawn, text);
+
+	if (error == 0)
+		return CLI_OK;
+	if (error == -EINVAL)
+		cli_complain("device '%s' names no socket; give vhost-user:SOCKET",
+			     options->device);
+	else if (error == -ENODEV)
+		cli_complain("device '%s': %s; give vhost-user:SOCKET,blk or vhost-user:SOCKET,fs",
+			     options->device, text);
+	else
+		cli_complain("device '%s': %s", options->device, text);
+	return error == -ETIMEDOUT || error == -EPROTO || error == -EPIPE ? CLI_FAILED : CLI_BAD;
+}
+
 static enum cli_exit open_device(struct vqsim_subject *subject, const struct check_options *options)
 {
 	const char *path = check_device_path(options->device);
 	int error;
 
+	if (vqsim_subject_is_remote(options->device))
+		return open_remote(subject, options);
 	if (path != NULL && write_protected(path)) {
 		cli_complain("'%s' is read-only, and the suite writes to it; chmod u+w it", path);
 		return CLI_BAD;

@@ -18,6 +18,7 @@ extern "C" {
 
 struct check_options {
 	const char *device; /* NULL: only with list */
+	const char *spawn;  /* the command that serves the socket; NULL: somebody does */
 	struct vqsim_filter filter;
 	const char *junit; /* path of the document, "-": standard output; NULL: none */
 	bool list;

@@ -13,6 +13,14 @@ static bool apply_device(void *values, const char *value)
 	return true;
 }
 
+static bool apply_spawn(void *values, const char *value)
+{
+	struct check_options *options = values;
+
+	options->spawn = value;
+	return true;
+}
+
 static bool apply_list(void *values, const char *value)
 {
 	struct check_options *options = values;
@@ -74,6 +82,8 @@ static bool apply_quiet(void *values, const char *value)
 
 static const struct parse_option check_words[] = {
 	{"device", "DEVICE", "what to check (mandatory, except with --list)", apply_device},
+	{"spawn", "COMMAND", "what serves the socket of vhost-user:, started whenever nobody does",
+	 apply_spawn},
 	{"list", NULL, "print the cases with their clauses, and run none", apply_list},
 	{"filter", "PATTERN", "only cases with this in their name; * and ? match the whole name",
 	 apply_filter},
@@ -104,6 +114,8 @@ static const char *contradiction(const void *values)
 		return "--list runs nothing; leave out --tap, --junit and --quiet";
 	if (o->device == NULL && !o->list)
 		return "--device is missing; give --device blk:ram, blk:file:PATH or null";
+	if (o->spawn != NULL && (o->device == NULL || !vqsim_subject_is_remote(o->device)))
+		return "--spawn serves a socket; give --device vhost-user:SOCKET";
 	if (o->tap && o->quiet)
 		return "--tap and --quiet contradict each other; leave one out";
 	if (o->junit != NULL && strcmp(o->junit, "-") == 0 && !o->quiet)
@@ -121,7 +133,9 @@ static const struct parse_command check = {
 		"  null           a ring and nothing behind it; null:bare leaves the data alone\n"
 		"  blk:ram        the block device on memory, of 256K; blk:ram:SIZE of another size\n"
 		"  blk:file:PATH  the block device on a file, whose content is overwritten\n"
-		"  fs:ram         the file-system device on memory; fs:dir: on a scratch directory\n\n"
+		"  fs:ram         the file-system device on memory; fs:dir: on a scratch directory\n"
+		"  vhost-user:SOCKET  what another process serves there, whose content is\n"
+		"                 overwritten; vhost-user:SOCKET,blk or ,fs if it does not show\n\n"
 		"options:\n",
 	.behind = "\nexit status: 0 no case failed; 1 one did; 2 bad arguments or files\n",
 	.options = check_words,

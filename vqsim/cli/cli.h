@@ -36,6 +36,10 @@ int cli_check(int argc, char **argv);
 /* `vqsim mount`. argv[0] is "mount". Returns an exit code, or the status of the command that it ran. */
 int cli_mount(int argc, char **argv);
 
+/* `vqsim serve blk` and `vqsim serve fs`. argv[0] is the device. Return an exit code. */
+int cli_serve_blk(int argc, char **argv);
+int cli_serve_fs(int argc, char **argv);
+
 #ifdef __cplusplus
 }
 #endif

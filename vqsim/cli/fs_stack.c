@@ -38,19 +38,18 @@ static uint64_t wall_clock(void *opaque)
 	return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
 }
 
-static int create_tree(struct fs_stack *stack, const struct fs_stack_options *o)
+int fs_stack_create_tree(struct fs_tree **tree, const char *path, bool read_only)
 {
 	const struct fs_tree_ram_options ram = {
 		.clock = wall_clock,
-		.read_only = o->read_only,
+		.read_only = read_only,
 		.trust_guest = true,
 	};
 	const struct fs_tree_dir_options dir = {
-		.flags = o->read_only ? FS_DIR_READ_ONLY : 0,
+		.flags = read_only ? FS_DIR_READ_ONLY : 0,
 	};
 
-	return o->path ? fs_tree_dir_create(&stack->tree, o->path, &dir)
-		       : fs_tree_ram_create(&stack->tree, &ram);
+	return path ? fs_tree_dir_create(tree, path, &dir) : fs_tree_ram_create(tree, &ram);
 }
 
 /* The device's limit is a power of two even if the ring is packed and smaller. */
@@ -120,6 +119,29 @@ static enum cli_exit bring_up(struct fs_stack *stack, const struct fs_stack_opti
 	return CLI_FAILED;
 }
 
+/*
+ * A kernel looks at permissions itself. What the file system of the host may do its own way, it
+ * may; and it has files already.
+ */
+static int make_model(struct fs_stack *stack, const struct fs_stack_options *o)
+{
+	const struct vqsim_tree_options ram = {.freedom = VQSIM_TREE_TRUSTING};
+	const struct vqsim_tree_options dir = {
+		.freedom = VQSIM_TREE_TRUSTING | VQSIM_TREE_COARSE_CLOCK | VQSIM_TREE_DIR_NLINK |
+			   VQSIM_TREE_HOST_POLICY | VQSIM_TREE_NO_XATTR | VQSIM_TREE_LATE_LISTINGS |
+			   VQSIM_TREE_FREE_ATIME | VQSIM_TREE_IDS_LINGER | VQSIM_TREE_SIZE_LIMIT,
+		.unknown = true,
+	};
+	int error;
+
+	if (o->no_referee || o->read_only || (o->path && !o->exclusive))
+		return 0;
+	error = vqsim_tree_init(&stack->model, &stack->referee, o->path ? &dir : &ram);
+	if (error == 0)
+		vqsim_tree_watch(&stack->model, &stack->fs);
+	return error;
+}
+
 static enum cli_exit no_guest(int error)
 {
 	cli_complain("cannot set up the guest: %s; give less --queues or --queue-size",
@@ -130,7 +152,7 @@ static enum cli_exit no_guest(int error)
 enum cli_exit fs_stack_open(struct fs_stack *stack, const struct fs_stack_options *o)
 {
 	enum cli_exit status;
-	int error = create_tree(stack, o);
+	int error = fs_stack_create_tree(&stack->tree, o->path, o->read_only);
 
 	if (error) {
 		cli_complain("cannot serve '%s': %s", o->tree, strerror(-error));
@@ -149,6 +171,8 @@ enum cli_exit fs_stack_open(struct fs_stack *stack, const struct fs_stack_option
 	if (status != CLI_OK)
 		return status;
 	error = vqsim_fs_init(&stack->fs, &stack->guest, o->data_room);
+	if (!error)
+		error = make_model(stack, o);
 	return error ? no_guest(error) : CLI_OK;
 }
 
@@ -157,6 +181,7 @@ void fs_stack_close(struct fs_stack *stack)
 	if (stack->fs.minor > 0 && !vqsim_guest_needs_reset(&stack->guest))
 		vqsim_fs_destroy(&stack->fs);
 	vqsim_fs_finish(&stack->fs);
+	vqsim_tree_finish(&stack->model);
 	vqsim_guest_finish(&stack->guest);
 	vqsim_referee_finish(&stack->referee);
 	if (stack->device)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * A file-system device and the guest that drives it, put together: tree, FUSE decoder and
- * device on one side, guest memory, guest and driver on the other, the referee between.
+ * device on one side, guest memory, guest and driver on the other, the referee between, with a
+ * model of the files if nobody else changes them.
  *
  * Threads: one.
  */
@@ -10,6 +11,7 @@
 
 #include "cli.h"
 #include "../guest_fs.h"
+#include "../referee/tree.h"
 #include "../../devices/fs/fuse.h"
 
 #ifdef __cplusplus
@@ -30,6 +32,7 @@ struct fs_stack_options {
 	uint16_t queue_count;  /* for requests */
 	uint16_t queue_size;
 	bool read_only;
+	bool exclusive; /* nobody else changes the directory */
 	bool no_referee;
 };
 
@@ -41,10 +44,14 @@ struct fs_stack {
 	struct vqsim_referee referee;
 	struct vqsim_guest guest;
 	struct vqsim_fs fs;
+	struct vqsim_tree model; /* referee NULL: none */
 };
 
 /* "dir:PATH" or "ram" as a tree. Returns false after a complaint. *path: NULL for ram. */
 bool fs_stack_parse_tree(const char *word, const char **path);
+
+/* A tree in memory, or below path. Returns 0 or -errno. */
+int fs_stack_create_tree(struct fs_tree **tree, const char *path, bool read_only);
 
 /*
  * Bring the device up; no session has begun. A complaint has been printed if the result

@@ -99,10 +99,29 @@ static int run_device(int argc, char **argv)
 	return dispatch(&run_level, argc, argv);
 }
 
+static const struct cli_command served_devices[] = {
+	{"blk", "a disk (virtio 1.3, 5.2)", cli_serve_blk},
+	{"fs", "a directory (virtio 1.3, 5.11)", cli_serve_fs},
+};
+
+static const struct cli_level serve_level = {
+	.prefix = "vqsim serve",
+	.noun = "device",
+	.text = "Serve a device to real guests, over a vhost-user socket.",
+	.commands = served_devices,
+	.count = sizeof(served_devices) / sizeof(served_devices[0]),
+};
+
+static int serve_device(int argc, char **argv)
+{
+	return dispatch(&serve_level, argc, argv);
+}
+
 static const struct cli_command commands[] = {
 	{"run", "drive a device with a simulated guest", run_device},
 	{"check", "run the conformance suite against a device", cli_check},
 	{"mount", "use the file-system device through this kernel", cli_mount},
+	{"serve", "serve a device to real guests, over vhost-user", serve_device},
 };
 
 static const struct cli_level top_level = {

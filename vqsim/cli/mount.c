@@ -162,9 +162,14 @@ static void serve(struct serving *s)
 /* Standard output is the command's. */
 static void report(const struct mount_session *session)
 {
-	fprintf(session->options->command ? stderr : stdout,
-		"mount: %" PRIu64 " requests, %" PRIu64 " bytes, %" PRIu64 " violations\n",
-		session->bridge.requests, session->bridge.bytes, session->stack.referee.violations);
+	FILE *out = session->options->command ? stderr : stdout;
+
+	fprintf(out, "mount: %" PRIu64 " requests, %" PRIu64 " bytes, ", session->bridge.requests,
+		session->bridge.bytes);
+	if (session->stack.model.referee)
+		fprintf(out, "%" PRIu64 " replies as predicted, ",
+			session->stack.model.judged - session->stack.model.wrong);
+	fprintf(out, "%" PRIu64 " violations\n", session->stack.referee.violations);
 }
 
 static int run(struct mount_session *session)

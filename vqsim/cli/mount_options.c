@@ -92,6 +92,15 @@ static bool apply_writeback(void *values, const char *value)
 	return true;
 }
 
+static bool apply_exclusive(void *values, const char *value)
+{
+	struct mount_options *options = values;
+
+	(void)value;
+	options->exclusive = true;
+	return true;
+}
+
 static bool apply_no_referee(void *values, const char *value)
 {
 	struct mount_options *options = values;
@@ -129,6 +138,8 @@ static const struct parse_option mount_option_table[] = {
 	{"read-only", NULL, "nothing in it can be changed", apply_read_only},
 	{"writeback", NULL, "the kernel gathers writes, and SEEK_HOLE does not see them",
 	 apply_writeback},
+	{"exclusive", NULL, "nobody else changes dir:PATH: the referee predicts its replies, too",
+	 apply_exclusive},
 	{"no-referee", NULL, "nobody watches: to measure", apply_no_referee},
 	{"help", NULL, "this text", NULL},
 	{.name = NULL},

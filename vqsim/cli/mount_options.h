@@ -30,6 +30,7 @@ struct mount_options {
 	bool packed;
 	bool read_only;
 	bool writeback;
+	bool exclusive;
 	bool no_referee;
 };
 

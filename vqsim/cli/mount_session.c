@@ -47,6 +47,7 @@ static enum cli_exit open_stack(struct mount_session *s)
 		.queue_count = o->queue_count,
 		.queue_size = o->queue_size,
 		.read_only = o->read_only,
+		.exclusive = o->exclusive,
 		.no_referee = o->no_referee,
 	};
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "options.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -11,6 +10,7 @@
 #include "cli.h"
 #include "features.h"
 #include "number.h"
+#include "store_word.h"
 #include "../../devices/device.h"
 
 #define SECTOR           512u
@@ -43,26 +43,9 @@ static bool parse_word(const char *option, const char *const *words, unsigned co
 static bool apply_store(void *values, const char *value)
 {
 	struct run_options *options = values;
-	static const struct number_spec size = {"--store ram:", SECTOR, UINT64_C(1) << 46, true};
 
 	options->store = value;
-	options->file_path = NULL;
-	if (strncmp(value, "ram:", 4) == 0) {
-		if (!number_parse(&size, value + 4, &options->ram_size))
-			return false;
-		if (options->ram_size % SECTOR == 0)
-			return true;
-		cli_complain("--store %s: the size is not a multiple of 512 bytes; "
-			     "the nearest that is: %" PRIu64,
-			     value, (options->ram_size + SECTOR - 1) / SECTOR * SECTOR);
-		return false;
-	}
-	if (strncmp(value, "file:", 5) == 0 && value[5] != '\0') {
-		options->file_path = value + 5;
-		return true;
-	}
-	cli_complain("unknown store '%s'; give ram:SIZE or file:PATH", value);
-	return false;
+	return store_word_parse(value, &options->file_path, &options->ram_size);
 }
 
 static bool apply_workload(void *values, const char *value)

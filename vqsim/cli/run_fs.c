@@ -37,6 +37,7 @@ static enum cli_exit open_stack(struct run_fs *run)
 		.data_room = FS_STACK_MAX_WRITE,
 		.queue_count = 1,
 		.queue_size = o->queue_size,
+		.exclusive = o->exclusive,
 		.no_referee = o->no_referee,
 	};
 	enum cli_exit status = fs_stack_open(&run->stack, &options);

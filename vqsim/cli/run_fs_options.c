@@ -102,6 +102,15 @@ static bool apply_features(void *values, const char *value)
 	return features_parse(value, &options->features);
 }
 
+static bool apply_exclusive(void *values, const char *value)
+{
+	struct run_fs_options *options = values;
+
+	(void)value;
+	options->exclusive = true;
+	return true;
+}
+
 static bool apply_no_referee(void *values, const char *value)
 {
 	struct run_fs_options *options = values;
@@ -133,6 +142,8 @@ static const struct parse_option run_fs_option_table[] = {
 	 apply_queue_size},
 	{"features", "LIST", "bits to take: all (but ring_packed, in_order), none, NAME, -NAME",
 	 apply_features},
+	{"exclusive", NULL, "nobody else changes dir:PATH: the referee predicts its replies, too",
+	 apply_exclusive},
 	{"no-referee", NULL, "nobody watches: to measure", apply_no_referee},
 	{"json", NULL, "print one JSON object and not the table", apply_json},
 	{"help", NULL, "this text", NULL},

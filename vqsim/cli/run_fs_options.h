@@ -31,6 +31,7 @@ struct run_fs_options {
 	uint64_t features;
 	uint32_t block_size;
 	uint16_t queue_size;
+	bool exclusive;
 	bool no_referee;
 	bool json;
 };

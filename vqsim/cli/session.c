@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "command_line.h"
+#include "store_word.h"
 
 /* The parts of a request slot besides its data: header, status, table, canaries, alignment. */
 #define SLOT_EXTRA 16384u
@@ -21,78 +22,13 @@
 #define REGION_LOW  UINT64_C(0x100000)
 #define REGION_HIGH (UINT64_C(4) << 30)
 
-/* What a write-protected image means does not depend on who runs the command, root included. */
-static bool write_protected(const struct stat *st)
-{
-	return S_ISREG(st->st_mode) && (st->st_mode & 0222) == 0;
-}
-
-/* Look at the image before anything opens it. */
-static enum cli_exit check_image(const struct run_options *options)
-{
-	const char *path = options->file_path;
-	struct stat st;
-
-	if (stat(path, &st) < 0) {
-		cli_complain("cannot open image '%s': %s; give a file that exists%s", path,
-			     strerror(errno),
-			     errno == ENOENT ? " (truncate -s 64M FILE makes one)" : "");
-		return CLI_BAD;
-	}
-	if (S_ISDIR(st.st_mode)) {
-		cli_complain("'%s' is a directory; give an image file or a block device", path);
-		return CLI_BAD;
-	}
-	if (S_ISREG(st.st_mode) && (st.st_size == 0 || st.st_size % BLK_SECTOR_SIZE != 0)) {
-		cli_complain("image '%s' has %lld bytes; the size must be a multiple of 512 "
-			     "and not 0",
-			     path, (long long)st.st_size);
-		return CLI_BAD;
-	}
-	if (options_writes(options) && write_protected(&st)) {
-		cli_complain(
-			"image '%s' is read-only; give --workload read, or one that can be written",
-			path);
-		return CLI_BAD;
-	}
-	return CLI_OK;
-}
-
 /* A workload that only reads opens the image so that nothing can change it. */
-static enum cli_exit open_file_store(struct session *session)
-{
-	const struct run_options *options = session->options;
-	unsigned flags = options_writes(options) ? 0 : BLK_FILE_READ_ONLY;
-	enum cli_exit status = check_image(options);
-	int err;
-
-	if (status != CLI_OK)
-		return status;
-	err = blk_store_file_create(&session->store, options->file_path, flags);
-	if (err == 0)
-		return CLI_OK;
-	if (err == -EINVAL || err == -ENOTSUP)
-		cli_complain("'%s' cannot be a disk; give a regular file or a block device whose "
-			     "size is a multiple of 512",
-			     options->file_path);
-	else
-		cli_complain("cannot open image '%s' for %s: %s", options->file_path,
-			     flags == 0 ? "writing; give one that can be written" : "reading",
-			     strerror(-err));
-	return CLI_BAD;
-}
-
 static enum cli_exit open_store(struct session *session)
 {
 	const struct run_options *options = session->options;
 
-	if (options->file_path != NULL)
-		return open_file_store(session);
-	if (blk_store_ram_create(&session->store, options->ram_size) == 0)
-		return CLI_OK;
-	cli_complain("not enough memory for a ram store of %" PRIu64 " bytes; give a smaller one",
-		     options->ram_size);
-	return CLI_BAD;
+	return store_word_open(options->file_path, options->ram_size, options_writes(options),
+			       "--workload read", &session->store);
 }
 
 static enum cli_exit check_sizes(struct session *session)

@@ -89,18 +89,25 @@ void referee_split_at_rest(const struct referee_run *run)
  * Needed if the slot with that wrap counter was passed, be it the slot of a used
  * descriptor or one that was skipped (2.8.10). Positions repeat after two laps.
  */
+bool referee_packed_event_passed(const struct vqsim_referee_queue *q, uint64_t from, uint64_t slots)
+{
+	uint32_t laps = 2u * q->setup.size;
+	uint32_t event = q->before.event & EVENT_OFFSET;
+
+	if (!(q->before.event >> 15))
+		event += q->setup.size;
+	return (event + laps - from % laps) % laps < slots;
+}
+
 static void check_packed_event(const struct referee_run *run)
 {
 	const struct vqsim_referee_queue *q = run->q;
 	uint32_t laps = 2u * q->setup.size;
-	uint32_t event = q->before.event & EVENT_OFFSET;
 	uint64_t used = q->packed.used.position - run->used_before;
 
-	if (event >= q->setup.size)
+	if ((q->before.event & EVENT_OFFSET) >= q->setup.size)
 		return; /* no slot: the driver's mistake */
-	if (!(q->before.event >> 15))
-		event += q->setup.size;
-	check_event(run, (event + laps - run->used_before % laps) % laps < used,
+	check_event(run, referee_packed_event_passed(q, run->used_before, used),
 		    run->used_before % laps, q->packed.used.position % laps);
 }
 

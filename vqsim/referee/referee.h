@@ -315,6 +315,17 @@ void vqsim_referee_print(const struct vqsim_referee *referee,
 void vqsim_referee_print_rest(const struct vqsim_referee *referee,
 			      const struct vqsim_violation *violation, FILE *out);
 
+/* For a device of another process, which is not called but waited for. */
+enum vqsim_owing {
+	VQSIM_OWES_NOTHING = 0, /* or it broke a rule: vqsim_referee_ran will say which */
+	VQSIM_OWES,             /* it has to use a chain, to notify, or to ask for a kick */
+	VQSIM_OWES_WHO_KNOWS,   /* the driver broke the ring, or exposed what cannot be served */
+};
+
+/* What the device would have to do now if this were the end of a run. Changes nothing. */
+enum vqsim_owing vqsim_referee_owing(const struct vqsim_referee *referee, uint16_t queue,
+				     uint64_t notifications);
+
 /* Whether the driver was seen to break the ring of this queue since the last reset. */
 bool vqsim_referee_queue_void(const struct vqsim_referee *referee, uint16_t queue);
 

@@ -137,6 +137,10 @@ void referee_split_at_rest(const struct referee_run *run);
 void referee_packed_notified(const struct referee_run *run);
 void referee_packed_at_rest(const struct referee_run *run);
 
+/* Whether the slot of the driver's event is among so many from a position on. */
+bool referee_packed_event_passed(const struct vqsim_referee_queue *q, uint64_t from,
+				 uint64_t slots);
+
 /* In draw.c, likewise. */
 void referee_split_draw(const struct vqsim_referee *referee, const struct vqsim_referee_queue *q,
 			struct referee_picture *picture);

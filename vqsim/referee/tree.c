@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Requests as they go and come. One that nothing else overlapped in time, as far as the files
- * it is about are concerned, is predicted:
+ * it is about are concerned, is predicted when its reply comes. Those that did wait for each other
+ * (tree_group.c), or, where that costs too much, leave what they are about unknown until a reply
+ * tells. Of each file are counted
  *
- *     writers   requests in flight now that change the file
- *     written   the clock right after the last of them came back
+ *     readers, writers   requests in flight now that look at it, that change it
+ *     written            the moment at which the last change came back that was not followed
  *
- * so a request that began at clock t had a file to itself if no other change is in flight
- * and none came back since (written <= t). What two changes at once leave is not
- * known until a reply tells. Whoever forgets a node while it is asked about breaks FUSE's
- * rules.
+ * apart for its locks, so that who waits for a lock keeps nothing else up. A FORGET takes
+ * effect when it is sent: the guest does not use what it gives back, and look-ups only add up.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -20,6 +20,14 @@
 
 /* --- as they go --- */
 
+static void count_use(struct model_step *s, struct model_node *node, int by)
+{
+	for (unsigned part = 0; part < MODEL_PARTS; part++) {
+		node->use[part].readers += (uint32_t)(model_reads(s, part) ? by : 0);
+		node->use[part].writers += (uint32_t)(model_writes(s, part) ? by : 0);
+	}
+}
+
 static void touch(struct model_step *s, struct model_node *node)
 {
 	for (unsigned i = 0; i < s->touched_count; i++)
@@ -29,8 +37,7 @@ static void touch(struct model_step *s, struct model_node *node)
 		return;
 	s->touched[s->touched_count++] = node;
 	node->pins++;
-	if (s->op->changes)
-		node->writers++;
+	count_use(s, node, 1);
 }
 
 static void touch_name(struct model_step *s, uint64_t parent, const char *text)
@@ -47,10 +54,12 @@ static bool is_xattr(uint32_t opcode)
 	return opcode == FUSE_SETXATTR || opcode == FUSE_GETXATTR || opcode == FUSE_REMOVEXATTR;
 }
 
-static void touch_all(struct model_step *s)
+void model_touch(struct model_step *s)
 {
 	const struct model_handle *handle;
 
+	if (!s->op)
+		return;
 	touch_name(s, s->args->node, is_xattr(s->args->opcode) ? NULL : s->args->name);
 	if (s->args->new_name)
 		touch_name(s, s->args->new_parent, s->args->new_name);
@@ -59,6 +68,29 @@ static void touch_all(struct model_step *s)
 	handle = model_handle_of(s->tree, s->args->node, s->args->handle);
 	if (handle)
 		touch(s, handle->node);
+}
+
+void model_untouch(struct model_step *s)
+{
+	bool lost = s->op && s->blind && model_writes(s, MODEL_FILE);
+
+	if (lost && s->touched_count > 0)
+		model_unsure_names(s);
+	for (unsigned i = 0; i < s->touched_count; i++) {
+		struct model_node *node = s->touched[i];
+
+		node->pins--;
+		count_use(s, node, -1);
+		for (unsigned part = 0; part < MODEL_PARTS; part++)
+			if (s->blind && model_writes(s, part))
+				node->use[part].written = s->tree->moment;
+		if (lost)
+			model_vague(node);
+		if (s->blind && model_writes(s, MODEL_LOCKS))
+			node->locks_known = false;
+		model_node_put(s->tree, node);
+	}
+	s->touched_count = 0;
 }
 
 static struct model_step *step_new(struct vqsim_tree *tree)
@@ -74,76 +106,99 @@ static struct model_step *step_new(struct vqsim_tree *tree)
 	return step;
 }
 
-static void forget(struct vqsim_tree *tree, const struct vqsim_fs_args *args)
+void model_step_free(struct vqsim_tree *tree, struct model_step *s)
 {
-	if (args->opcode == FUSE_FORGET)
-		model_forget(tree, args->node, args->count);
-	else
-		for (uint64_t i = 0; i < args->count; i++)
-			model_forget(tree, args->forgets[i].nodeid, args->forgets[i].nlookup);
+	model_kept_free(s);
+	s->next = tree->spare;
+	tree->spare = s;
 }
 
-static void on_submit(void *opaque, struct vqsim_fs_request *request)
+static struct model_step *step_of(struct vqsim_tree *tree, const struct vqsim_fs_request *request)
 {
-	struct vqsim_tree *tree = opaque;
 	const struct vqsim_fs *fs = tree->fs;
-	struct model_step *step;
+	struct model_step *step = step_new(tree);
 
-	if (request->raw || tree->no_memory)
-		return;
-	if (request->args.opcode == FUSE_FORGET || request->args.opcode == FUSE_BATCH_FORGET) {
-		forget(tree, &request->args);
-		return;
-	}
-	step = step_new(tree);
 	if (!step)
-		return;
+		return NULL;
 	*step = (struct model_step){
-		.next = tree->in_flight,
 		.tree = tree,
 		.request = request,
 		.args = &request->args,
 		.op = model_op_of(request->args.opcode),
+		.queue = request->queue,
 		.uid = fs->uid,
 		.gid = fs->gid,
 		.umask = fs->umask,
 		.group_count = fs->flags & FUSE_CREATE_SUPP_GROUP ? fs->group_count : 0,
 		.groups = fs->groups,
-		.started = tree->clock,
+		.began = ++tree->moment,
 	};
+	return step;
+}
+
+static bool is_forget(const struct model_step *s)
+{
+	return s->args->opcode == FUSE_FORGET || s->args->opcode == FUSE_BATCH_FORGET;
+}
+
+/* Behind all that has come back, and that is perhaps what it gives back. */
+static void take_forget(struct vqsim_tree *tree, struct model_step *s)
+{
+	static const struct vqsim_fs_result good;
+
+	s->result = &good;
+	s->ended = tree->moment;
+	tree->forgets++;
+	if (tree->group_count > 0 && model_group_has_room(tree) && model_keep(s)) {
+		model_group_add(tree, s);
+		model_group_close(tree);
+		return;
+	}
+	model_group_give_up(tree);
+	model_take(s);
+	model_step_free(tree, s);
+}
+
+static void on_submit(void *opaque, struct vqsim_fs_request *request)
+{
+	struct vqsim_tree *tree = opaque;
+	struct model_step *step;
+
+	if (request->raw || tree->no_memory)
+		return;
+	step = step_of(tree, request);
+	if (!step)
+		return;
+	if (is_forget(step)) {
+		take_forget(tree, step);
+		return;
+	}
+	step->had_handle = model_handle_of(tree, step->args->node, step->args->handle);
+	step->next = tree->in_flight;
 	tree->in_flight = step;
-	if (step->op)
-		touch_all(step);
+	model_touch(step);
 }
 
 /* --- as they come --- */
 
-/* Whether nothing overlapped the step that changes what it is about. */
-static bool had_alone(const struct model_step *s)
+static bool used_by_others(const struct model_step *s, const struct model_node *node,
+			   enum model_part part)
 {
-	for (unsigned i = 0; i < s->touched_count; i++) {
-		const struct model_node *node = s->touched[i];
+	bool reads = model_reads(s, part), writes = model_writes(s, part);
 
-		if (node->writers > s->op->changes || node->written > s->started)
-			return false;
-	}
-	return true;
+	if (!reads && !writes)
+		return false;
+	return node->use[part].writers > writes || node->use[part].written > s->began ||
+	       (writes && node->use[part].readers > reads);
 }
 
-static void untouch(struct model_step *s)
+bool model_met_others(const struct model_step *s)
 {
-	for (unsigned i = 0; i < s->touched_count; i++) {
-		struct model_node *node = s->touched[i];
-
-		node->pins--;
-		if (s->op->changes) {
-			node->writers--;
-			node->written = s->tree->clock;
-		}
-		if (s->op->changes && s->blind)
-			model_vague(node);
-		model_node_put(s->tree, node);
-	}
+	for (unsigned i = 0; i < s->touched_count; i++)
+		for (unsigned part = 0; part < MODEL_PARTS; part++)
+			if (used_by_others(s, s->touched[i], part))
+				return true;
+	return false;
 }
 
 /* LOOKUP may say in a good reply that there is nothing. */
@@ -154,22 +209,82 @@ static int error_of(const struct model_step *s)
 	return s->result->error == 0 && nothing ? -ENOENT : s->result->error;
 }
 
-static void judge(struct model_step *s)
+static bool is_right(const struct model_step *s, int want, int got)
 {
-	int want = s->op->predict(s), got = error_of(s);
-	bool refused = want == MODEL_ANY_ERROR;
+	return got == want || want == MODEL_ANY || (want == MODEL_ANY_ERROR && got != 0) ||
+	       model_is_free(s, want, got);
+}
 
-	if (want == MODEL_ANY || s->blind) {
+static const char *words_of(int error)
+{
+	if (error == MODEL_ANY_ERROR)
+		return "an error";
+	return error ? strerror(-error) : "success";
+}
+
+/* Returns what was predicted of the files. */
+static int judge(struct model_step *s)
+{
+	int fault = s->op->fault ? s->op->fault(s) : 0;
+	int want = s->op->predict(s), got = error_of(s);
+
+	/* A FORGET that is on its way may be late. */
+	if (want == -ESTALE && s->tree->forgets > 0)
+		want = MODEL_ANY;
+	if (s->blind || (want == MODEL_ANY && !fault)) {
 		s->tree->learned++;
-		return;
+		return want;
 	}
 	s->tree->judged++;
-	if (got == want || (refused && got != 0) || model_is_free(s, want, got))
+	if (fault ? got != fault && (got == 0 || want == 0 || !is_right(s, want, got))
+		  : !is_right(s, want, got))
+		model_wrong(s, VQSIM_RULE_TREE_ERROR, "%s, and not %s", words_of(got),
+			    words_of(fault ? fault : want));
+	return want;
+}
+
+/*
+ * A handle ends with its release whatever the error, as with close(2): unless there was none
+ * that the request could mean.
+ */
+static bool is_closed(const struct model_step *s, int want)
+{
+	return want == 0 && (s->args->opcode == FUSE_RELEASE || s->args->opcode == FUSE_RELEASEDIR);
+}
+
+void model_take(struct model_step *s)
+{
+	int want = judge(s);
+
+	if (error_of(s) == 0 || is_closed(s, want))
+		s->op->apply(s);
+	if (model_writes(s, MODEL_FILE))
+		s->tree->clock++;
+}
+
+/* Its place among others is not known: see whether it can be found. */
+static bool wait_for_others(struct vqsim_tree *tree, struct model_step *s)
+{
+	if (s->blind || !model_group_has_room(tree) || !model_keep(s))
+		return false;
+	model_untouch(s);
+	model_group_add(tree, s);
+	return true;
+}
+
+static void come_back(struct vqsim_tree *tree, struct model_step *s)
+{
+	bool others = tree->group_count > 0 || model_met_others(s);
+
+	if (others && wait_for_others(tree, s)) {
+		model_group_close(tree);
 		return;
-	model_wrong(s, VQSIM_RULE_TREE_ERROR, "%s, and not %s", got ? strerror(-got) : "success",
-		    refused ? "an error"
-		    : want  ? strerror(-want)
-			    : "success");
+	}
+	model_group_give_up(tree);
+	s->blind |= others;
+	model_take(s);
+	model_untouch(s);
+	model_step_free(tree, s);
 }
 
 static bool starts_over(const struct model_step *s)
@@ -177,17 +292,13 @@ static bool starts_over(const struct model_step *s)
 	return s->args->opcode == FUSE_INIT || s->args->opcode == FUSE_DESTROY;
 }
 
-static void take(struct model_step *s)
+/* What is still in flight is the old session's. */
+static void start_over(struct vqsim_tree *tree)
 {
-	bool released = s->args->opcode == FUSE_RELEASE || s->args->opcode == FUSE_RELEASEDIR;
-
-	if (s->op->changes)
-		s->blind = !had_alone(s);
-	judge(s);
-	if (error_of(s) == 0 || released)
-		s->op->apply(s);
-	if (s->op->changes)
-		s->tree->clock++;
+	model_group_give_up(tree);
+	for (struct model_step *s = tree->in_flight; s; s = s->next)
+		s->blind = true;
+	model_new_session(tree);
 }
 
 static struct model_step *take_out(struct vqsim_tree *tree, const struct vqsim_fs_request *request)
@@ -209,24 +320,34 @@ static void remember(struct model_step *s)
 	model_say(s, tree->steps[tree->step_count++ % VQSIM_TREE_STEPS], sizeof(tree->steps[0]));
 }
 
+/* WRITE and SETXATTR have it at the end of the message. */
+static const uint8_t *data_of(const struct vqsim_fs_request *request)
+{
+	bool brings = request->args.opcode == FUSE_WRITE || request->args.opcode == FUSE_SETXATTR;
+
+	return brings ? request->in + request->in_size - request->args.size : NULL;
+}
+
 static void on_done(void *opaque, struct vqsim_fs_request *request)
 {
 	struct vqsim_tree *tree = opaque;
 	struct model_step *s = take_out(tree, request);
 
-	if (!s)
+	if (!s) {
+		tree->forgets -= tree->forgets > 0 && !request->raw;
 		return;
+	}
 	s->result = &request->result;
+	s->data = data_of(request);
+	s->ended = ++tree->moment;
 	remember(s);
 	if (s->op) {
-		s->blind = !had_alone(s);
-		take(s);
-		untouch(s);
-	} else if (starts_over(s) && s->result->error == 0) {
-		model_new_session(tree);
+		come_back(tree, s);
+		return;
 	}
-	s->next = tree->spare;
-	tree->spare = s;
+	if (starts_over(s) && s->result->error == 0)
+		start_over(tree);
+	model_step_free(tree, s);
 }
 
 /* --- the model --- */
@@ -243,6 +364,7 @@ int vqsim_tree_init(struct vqsim_tree *tree, struct vqsim_referee *referee,
 	tree->root->parent = tree->root;
 	tree->root->complete = !tree->options.unknown;
 	tree->root->xattrs_complete = !tree->options.unknown;
+	tree->root->other_xattrs = !model_only_user_xattrs(tree);
 	tree->root->locks_known = true;
 	tree->root->lookups = 1;
 	model_new_session(tree);
@@ -254,12 +376,13 @@ static void steps_free(struct model_step *step)
 	while (step) {
 		struct model_step *next = step->next;
 
+		model_kept_free(step);
 		free(step);
 		step = next;
 	}
 }
 
-void vqsim_tree_finish(struct vqsim_tree *tree)
+void model_finish(struct vqsim_tree *tree)
 {
 	while (tree->handles)
 		model_handle_free(tree, tree->handles);
@@ -270,24 +393,39 @@ void vqsim_tree_finish(struct vqsim_tree *tree)
 			model_name_remove(tree, node->children);
 	while (tree->all)
 		model_node_free(tree, tree->all);
-	steps_free(tree->in_flight);
-	steps_free(tree->spare);
 	free(tree->nodes);
 	free(tree->names);
+}
+
+void vqsim_tree_finish(struct vqsim_tree *tree)
+{
+	for (unsigned i = 0; i < tree->group_count; i++)
+		model_step_free(tree, tree->group[i]);
+	model_finish(tree);
+	steps_free(tree->in_flight);
+	steps_free(tree->spare);
 	memset(tree, 0, sizeof(*tree));
 }
 
-void vqsim_tree_watch(struct vqsim_tree *tree, struct vqsim_fs *fs)
+/* Requests of an earlier driver will not come back. */
+static void lose_flight(struct vqsim_tree *tree)
 {
 	while (tree->in_flight) {
 		struct model_step *lost = tree->in_flight;
 
 		tree->in_flight = lost->next;
 		lost->blind = true;
-		if (lost->op)
-			untouch(lost);
-		free(lost);
+		model_untouch(lost);
+		model_step_free(tree, lost);
 	}
+	tree->forgets = 0;
+}
+
+void vqsim_tree_watch(struct vqsim_tree *tree, struct vqsim_fs *fs)
+{
+	if (tree->fs)
+		model_group_give_up(tree);
+	lose_flight(tree);
 	tree->fs = fs;
 	fs->on_submit = on_submit;
 	fs->on_done = on_done;

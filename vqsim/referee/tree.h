@@ -37,6 +37,7 @@ enum vqsim_tree_freedom {
 		32,                  /* a listing may show a name that was removed since it began */
 	VQSIM_TREE_FREE_ATIME = 128, /* somebody else reads too */
 	VQSIM_TREE_IDS_LINGER = 64,  /* a node id that was forgotten may still be answered */
+	VQSIM_TREE_SIZE_LIMIT = 256, /* EFBIG, from a size on that is its own */
 };
 
 struct vqsim_tree_options {
@@ -48,8 +49,10 @@ struct model_node;
 struct model_name;
 struct model_handle;
 struct model_step;
+struct model_objection;
 
-#define VQSIM_TREE_STEPS 16u
+#define VQSIM_TREE_STEPS     16u
+#define VQSIM_TREE_GROUP_MAX 6u
 
 struct vqsim_tree {
 	struct vqsim_referee *referee;
@@ -67,6 +70,11 @@ struct vqsim_tree {
 	struct model_node *all;
 	struct model_handle *handles;
 	struct model_step *in_flight, *spare;
+	struct model_step *group[VQSIM_TREE_GROUP_MAX]; /* that are over, in this order */
+	unsigned group_count;
+	uint32_t forgets;                  /* in flight */
+	uint64_t moment;                   /* counts requests that went or came back */
+	struct model_objection *objection; /* while an order is tried: where what is wrong goes */
 	uint64_t clock; /* counts requests that came back and may have changed something */
 	struct {
 		int64_t sec;

@@ -25,9 +25,14 @@ bool model_in_group(const struct model_step *s, uint32_t gid)
 	return s->uid == 0 || is_member(s, gid);
 }
 
-static int denied(const struct model_step *s)
+static bool is_trusting(const struct model_step *s)
 {
-	return s->tree->options.freedom & VQSIM_TREE_TRUSTING ? MODEL_ANY : -EACCES;
+	return s->tree->options.freedom & VQSIM_TREE_TRUSTING;
+}
+
+int model_denied(const struct model_step *s, int error)
+{
+	return is_trusting(s) ? MODEL_ANY : error;
 }
 
 int model_permission(const struct model_step *s, const struct model_node *node, uint32_t mask)
@@ -37,17 +42,20 @@ int model_permission(const struct model_step *s, const struct model_node *node, 
 	if (!node->attr_known)
 		return MODEL_ANY;
 	if (s->uid == 0)
-		return (mask & X_OK) && !S_ISDIR(bits) && !(bits & 0111) ? denied(s) : 0;
+		return (mask & X_OK) && !S_ISDIR(bits) && !(bits & 0111) ? model_denied(s, -EACCES)
+									 : 0;
 	if (s->uid == node->uid)
 		bits >>= 6;
 	else if (is_member(s, node->gid))
 		bits >>= 3;
-	return (bits & mask & 7) == (mask & 7) ? 0 : denied(s);
+	return (bits & mask & 7) == (mask & 7) ? 0 : model_denied(s, -EACCES);
 }
 
 int model_may_create(const struct model_step *s, const struct model_node *dir)
 {
-	return dir->dead ? -ENOENT : model_permission(s, dir, W_OK | X_OK);
+	if (dir->dead)
+		return -ENOENT;
+	return model_may_be_dead(s->tree, dir) ? MODEL_ANY : model_permission(s, dir, W_OK | X_OK);
 }
 
 int model_may_delete(const struct model_step *s, const struct model_node *dir,
@@ -60,16 +68,25 @@ int model_may_delete(const struct model_step *s, const struct model_node *dir,
 	if (!node->attr_known)
 		return MODEL_ANY;
 	if ((dir->mode & S_ISVTX) && !model_owner(s, node) && !model_owner(s, dir))
-		return s->tree->options.freedom & VQSIM_TREE_TRUSTING ? MODEL_ANY : -EPERM;
+		return model_denied(s, -EPERM);
 	if (as_dir && !S_ISDIR(node->mode))
 		return -ENOTDIR;
 	return !as_dir && S_ISDIR(node->mode) ? -EISDIR : 0;
 }
 
+bool model_special_bits_free(const struct model_step *s, struct model_node *node)
+{
+	if (!is_trusting(s) || s->uid == 0)
+		return false;
+	if (node->mode & (S_ISUID | S_ISGID))
+		node->attr_known = false;
+	return true;
+}
+
 /* Written by somebody without privileges: suid goes, sgid of programs and of strangers too. */
 void model_kill_priv(const struct model_step *s, struct model_node *node)
 {
-	if (s->uid == 0)
+	if (s->uid == 0 || model_special_bits_free(s, node))
 		return;
 	node->mode &= ~(uint32_t)S_ISUID;
 	if ((node->mode & S_IXGRP) || !is_member(s, node->gid))
@@ -81,8 +98,6 @@ int model_predict_access(struct model_step *s)
 	struct model_node *node;
 	int error = model_need(s, s->args->node, &node);
 
-	if (s->args->mask & ~(uint32_t)(R_OK | W_OK | X_OK))
-		return -EINVAL;
 	return error ? error : model_permission(s, node, s->args->mask);
 }
 

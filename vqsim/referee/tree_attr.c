@@ -10,7 +10,7 @@
 
 #include "tree_internal.h"
 
-static int compare(struct model_stamp a, struct model_stamp b)
+int model_stamp_compare(struct model_stamp a, struct model_stamp b)
 {
 	if (a.sec != b.sec)
 		return a.sec < b.sec ? -1 : 1;
@@ -57,7 +57,7 @@ void model_written(struct model_step *s, struct model_node *node, bool kill)
 static bool moved_enough(const struct vqsim_tree *tree, const struct model_time *time,
 			 struct model_stamp seen)
 {
-	int order = compare(seen, time->since);
+	int order = model_stamp_compare(seen, time->since);
 
 	return order > 0 || (order == 0 && tree->options.freedom & VQSIM_TREE_COARSE_CLOCK);
 }
@@ -67,7 +67,7 @@ static void check_time(struct model_step *s, struct model_node *node, enum model
 {
 	static const char *const names[] = {"access", "modification", "change"};
 	struct model_time *time = &node->times[which];
-	bool still = time->when != MODEL_UNSEEN && compare(seen, time->value) == 0;
+	bool still = time->when != MODEL_UNSEEN && model_stamp_compare(seen, time->value) == 0;
 	bool moved = time->when != MODEL_UNSEEN && moved_enough(s->tree, time, seen);
 
 	if (time->when == MODEL_STILL && !still)
@@ -97,7 +97,8 @@ static void check_times(struct model_step *s, struct model_node *node, const str
 		   (struct model_stamp){(int64_t)attr->mtime, attr->mtimensec});
 	check_time(s, node, MODEL_CTIME, changed);
 	/* Others may have been set by somebody to any time. */
-	if ((when == MODEL_MOVED || when == MODEL_MAY) && compare(changed, latest(s->tree)) > 0) {
+	if ((when == MODEL_MOVED || when == MODEL_MAY) &&
+	    model_stamp_compare(changed, latest(s->tree)) > 0) {
 		s->tree->latest.sec = changed.sec;
 		s->tree->latest.nsec = changed.nsec;
 	}

@@ -11,9 +11,6 @@
 
 #include "tree_internal.h"
 
-/* What is so far out may be too large for a file system. */
-#define FAR (UINT64_C(1) << 40)
-
 static uint64_t smaller(uint64_t a, uint64_t b)
 {
 	return a < b ? a : b;
@@ -44,7 +41,7 @@ int model_predict_read(struct model_step *s)
 	/* With its own page cache the guest fills pages that it writes parts of. */
 	if (!reads(handle))
 		return s->tree->fs->flags & FUSE_WRITEBACK_CACHE ? MODEL_ANY : -EBADF;
-	return s->args->offset > FAR ? MODEL_ANY : 0;
+	return 0;
 }
 
 /* Bytes of the file from offset on, but at most size. */
@@ -89,17 +86,9 @@ int model_predict_write(struct model_step *s)
 	struct model_handle *handle;
 	int error = need(s, &handle);
 
-	if (s->args->size > MODEL_OFFSET_MAX - s->args->offset || s->args->offset > FAR)
-		return MODEL_ANY_ERROR;
 	if (error)
 		return error;
 	return writes(handle) ? 0 : -EBADF;
-}
-
-/* Bytes from guest memory if the arguments name none. */
-static const uint8_t *written_data(const struct model_step *s)
-{
-	return s->request->in + s->request->in_size - s->args->size;
 }
 
 void model_apply_write(struct model_step *s)
@@ -121,7 +110,7 @@ void model_apply_write(struct model_step *s)
 		if (!node->attr_known)
 			model_vague(node);
 	}
-	model_bytes_set(s, node, offset, written_data(s), count);
+	model_bytes_set(s, node, offset, s->data, count);
 	if (offset + count > node->size)
 		node->size = offset + count;
 	model_written(s, node, !cache);
@@ -143,12 +132,10 @@ int model_predict_fallocate(struct model_step *s)
 	struct model_handle *handle;
 	int error = need(s, &handle);
 
-	if (!known_mode(s->args->flags) || s->args->offset > FAR || s->args->size > FAR)
-		return MODEL_ANY;
-	if (s->args->size == 0)
-		return -EINVAL;
 	if (error)
 		return error;
+	if (!known_mode(s->args->flags))
+		return MODEL_ANY;
 	return writes(handle) ? 0 : -EBADF;
 }
 
@@ -178,8 +165,6 @@ int model_predict_lseek(struct model_step *s)
 	struct model_handle *handle;
 	int error = need(s, &handle);
 
-	if (s->args->whence != SEEK_DATA && s->args->whence != SEEK_HOLE)
-		return -EINVAL;
 	if (error)
 		return error;
 	if (!handle->node->attr_known)
@@ -233,16 +218,12 @@ int model_predict_copy_file_range(struct model_step *s)
 	struct model_handle *from, *to;
 	int error = need_both(s, &from, &to);
 
-	if (s->args->flags)
-		return -EINVAL;
-	if (from_at > FAR || to_at > FAR || s->args->size > FAR)
-		return MODEL_ANY;
 	if (error)
 		return error;
 	if (from->dir || to->dir)
 		return -EISDIR;
 	if (!reads(from) || !writes(to) || (to->flags & O_APPEND))
-		return s->tree->options.freedom & VQSIM_TREE_TRUSTING ? MODEL_ANY : -EBADF;
+		return model_denied(s, -EBADF);
 	if (!from->node->attr_known)
 		return MODEL_ANY;
 	size = to_copy(s, from->node);

@@ -3,7 +3,12 @@
  * What the parts of the model of a file system know of each other. Private to vqsim/referee.
  *
  *   tree.c         requests as they go and come: who predicts, who checks
+ *   tree_group.c   requests in flight at once: in which order they may have happened
+ *   tree_keep.c    a request and its reply, kept until that is known
+ *   tree_copy.c    copies of the whole model, to try an order on
+ *   tree_digest.c  whether two of them know the same
  *   tree_ops.c     the operations by opcode
+ *   tree_fault.c   requests that are wrong whatever the files are
  *   tree_node.c    nodes, their ids, handles, and what is known of them
  *   tree_name.c    names in directories
  *   tree_attr.c    attributes and times: what a reply says against what must be
@@ -28,7 +33,7 @@
 #define MODEL_ANY_ERROR 2 /* it must fail */
 
 #define MODEL_PAGE_SIZE  4096u
-#define MODEL_PAGES_MAX  (UINT64_C(1) << 18) /* of a file; what is behind is not known */
+#define MODEL_PAGES_MAX  (UINT64_C(1) << 14) /* of a file; what is behind is not known */
 #define MODEL_TOUCH_MAX  5u
 #define MODEL_OFFSET_MAX (UINT64_MAX >> 1)
 
@@ -73,6 +78,9 @@ struct model_name {
 	char text[];
 };
 
+/* What of a file a request may be about. Locks are apart: who waits for one keeps nothing else up. */
+enum model_part { MODEL_FILE, MODEL_LOCKS, MODEL_PARTS };
+
 /* A name that was removed while somebody listed the directory. */
 struct model_gone {
 	struct model_gone *next;
@@ -109,12 +117,17 @@ struct model_node {
 	char *target;
 	struct model_xattr *xattrs;
 	bool xattrs_complete; /* of user. */
+	bool other_xattrs;    /* there may be some in other name spaces */
 	struct model_lock *posix, *flock;
 	bool locks_known;
 
-	/* Requests that change it: in flight, and the clock after the last one came back. */
-	uint32_t writers;
-	uint64_t written;
+	/* Requests in flight, and the moment at which the last one that changed it came back. */
+	struct {
+		uint32_t readers, writers;
+		uint64_t written;
+	} use[MODEL_PARTS];
+
+	struct model_node *twin; /* while the model is copied: the same node in the copy */
 };
 
 /* Of a listing: names that were given since it began. */
@@ -135,29 +148,63 @@ struct model_handle {
 	struct model_seen *seen;
 };
 
+/* What is left of a request when its slot may be used again. */
+struct model_kept {
+	struct vqsim_fs_args args;
+	struct vqsim_fs_result result;
+	struct fuse_setattr_in set;
+	uint8_t *message, *data; /* of the request and of the reply */
+	char *name, *new_name, *target;
+	struct fuse_forget_one *forgets;
+};
+
 struct model_step {
 	struct model_step *next;
 	struct vqsim_tree *tree;
-	const struct vqsim_fs_request *request;
 	const struct vqsim_fs_args *args;
 	const struct vqsim_fs_result *result;
+	const struct vqsim_fs_request *request; /* NULL when it is kept */
+	const uint8_t *data;                    /* that WRITE or SETXATTR brought */
 	const struct model_op *op;
+	uint16_t queue;
 	uint32_t uid, gid, umask, group_count;
 	const uint32_t *groups;
-	bool blind; /* another request came in between: nothing is checked */
-	uint64_t started;
+	bool had_handle;       /* open when the request went */
+	bool blind;            /* another request came in between: nothing is checked */
+	uint64_t began, ended; /* moments */
 	unsigned touched_count;
 	struct model_node *touched[MODEL_TOUCH_MAX];
+	struct model_kept kept;
+};
+
+/* What is wrong in an order that is tried. */
+struct model_objection {
+	bool made;
+	enum vqsim_rule rule;
+	char words[176];
+};
+
+enum model_use {
+	MODEL_READS_FILE = 1 << MODEL_FILE,
+	MODEL_READS_LOCKS = 1 << MODEL_LOCKS,
+	MODEL_WRITES_FILE = 4 << MODEL_FILE,
+	MODEL_WRITES_LOCKS = 4 << MODEL_LOCKS,
+	MODEL_NEEDS_ROOM = 16, /* ENOSPC */
 };
 
 struct model_op {
 	int (*predict)(struct model_step *step);
 	void (*apply)(struct model_step *step);
-	bool changes;
+	int (*fault)(const struct model_step *step); /* or NULL */
+	unsigned use;                                /* enum model_use */
 };
 
 /* NULL: nothing is known of the opcode. */
 const struct model_op *model_op_of(uint32_t opcode);
+
+/* What the step reads or writes of the nodes that it is about. */
+bool model_reads(const struct model_step *s, enum model_part part);
+bool model_writes(const struct model_step *s, enum model_part part);
 
 /* Whether the error got may come in place of what was predicted. */
 bool model_is_free(const struct model_step *s, int want, int got);
@@ -201,6 +248,63 @@ MODEL_OP(lseek);
 MODEL_OP(copy_file_range);
 MODEL_OP(statx);
 MODEL_OP(node);
+MODEL_OP(forget);
+
+/* tree_fault.c: 0, or what is wrong with the request itself. */
+int model_fault_name(const struct model_step *s);
+int model_fault_lookup(const struct model_step *s);
+int model_fault_new_name(const struct model_step *s);
+int model_fault_rename(const struct model_step *s);
+int model_fault_symlink(const struct model_step *s);
+int model_fault_mknod(const struct model_step *s);
+int model_fault_setattr(const struct model_step *s);
+int model_fault_open(const struct model_step *s);
+int model_fault_create(const struct model_step *s);
+int model_fault_read(const struct model_step *s);
+int model_fault_write(const struct model_step *s);
+int model_fault_fallocate(const struct model_step *s);
+int model_fault_lseek(const struct model_step *s);
+int model_fault_copy(const struct model_step *s);
+int model_fault_lock(const struct model_step *s);
+int model_fault_access(const struct model_step *s);
+int model_fault_setxattr(const struct model_step *s);
+int model_fault_xattr(const struct model_step *s);
+
+/* --- requests in flight at once --- */
+
+/* Whether what the step is about is used by others in flight, or was changed since it began. */
+bool model_met_others(const struct model_step *s);
+/* Check the reply of a step and carry it out in the model. */
+void model_take(struct model_step *s);
+void model_touch(struct model_step *s);
+void model_untouch(struct model_step *s);
+/* The step is over, but its place in time is not known. */
+void model_group_add(struct vqsim_tree *tree, struct model_step *s);
+bool model_group_has_room(const struct vqsim_tree *tree);
+/* Find the order, if all is there to find it. */
+void model_group_close(struct vqsim_tree *tree);
+/* It cannot be found: what the group is about is not known from now on. */
+void model_group_give_up(struct vqsim_tree *tree);
+void model_step_free(struct vqsim_tree *tree, struct model_step *s);
+/* A change whose place in time is not known: what may have become of the names. */
+void model_unsure_names(struct model_step *s);
+/* The message and the reply are no longer needed. Returns false: no memory. */
+bool model_keep(struct model_step *s);
+void model_kept_free(struct model_step *s);
+
+/* Small enough to be copied for every order that is tried. */
+bool model_small(const struct vqsim_tree *tree);
+/* Returns false: no memory; to is to be finished in any case. */
+bool model_copy(struct vqsim_tree *to, const struct vqsim_tree *from);
+/* Of all that the model knows. */
+uint64_t model_digest(const struct vqsim_tree *tree);
+/* Take over what the copy knows; the copy is empty then. */
+void model_adopt(struct vqsim_tree *tree, struct vqsim_tree *copy);
+/* All but steps. */
+void model_finish(struct vqsim_tree *tree);
+
+/* A lock that the step waits for is held by somebody else. */
+bool model_must_wait(struct model_step *s);
 
 /* Record a violation. */
 void model_wrong(struct model_step *s, enum vqsim_rule rule, const char *format, ...)
@@ -213,6 +317,7 @@ struct model_node *model_node_of(const struct vqsim_tree *tree, uint64_t id);
 /* Free it if nothing refers to it. */
 void model_node_put(struct vqsim_tree *tree, struct model_node *node);
 void model_node_free(struct vqsim_tree *tree, struct model_node *node);
+void model_node_set_id(struct vqsim_tree *tree, struct model_node *node, uint64_t id);
 void model_forget(struct vqsim_tree *tree, uint64_t id, uint64_t count);
 /* Nothing but its type is known any more. */
 void model_vague(struct model_node *node);
@@ -254,10 +359,13 @@ void model_name_remove(struct vqsim_tree *tree, struct model_name *name);
 void model_name_set(struct vqsim_tree *tree, struct model_name *name, struct model_node *node);
 /* One name less of a node: its links and time of change. */
 void model_unnamed(struct model_step *s, struct model_node *node);
+/* It was removed; or where it is has been forgotten, and then it may have been. */
+bool model_may_be_dead(const struct vqsim_tree *tree, const struct model_node *dir);
 void model_gone_free(struct model_node *dir);
 
 /* --- attributes --- */
 
+int model_stamp_compare(struct model_stamp a, struct model_stamp b);
 void model_check_attr(struct model_step *s, struct model_node *node, const struct fuse_attr *attr);
 void model_moved(struct model_step *s, struct model_node *node, enum model_which which);
 void model_may(struct model_step *s, struct model_node *node, enum model_which which);
@@ -273,6 +381,10 @@ int model_permission(const struct model_step *s, const struct model_node *node, 
 int model_may_create(const struct model_step *s, const struct model_node *dir);
 int model_may_delete(const struct model_step *s, const struct model_node *dir,
 		     const struct model_node *node, bool as_dir);
+/* The error of who has no right, or MODEL_ANY if the guest was to look at that. */
+int model_denied(const struct model_step *s, int error);
+/* Whether suid and sgid are the guest's business; then they are not known from now on. */
+bool model_special_bits_free(const struct model_step *s, struct model_node *node);
 void model_kill_priv(const struct model_step *s, struct model_node *node);
 
 /* open with flags of a node; and what O_TRUNC does. */
@@ -296,6 +408,8 @@ bool model_zero(const struct model_node *node, uint64_t offset, uint64_t end);
 uint64_t model_difference(const struct model_node *node, uint64_t offset, const uint8_t *data,
 			  uint64_t size);
 
+/* Files come without extended attributes of the host. */
+bool model_only_user_xattrs(const struct vqsim_tree *tree);
 void model_xattrs_free(struct model_node *node);
 void model_locks_free(struct model_node *node);
 void model_flock_drop(struct model_node *node, uint64_t owner);

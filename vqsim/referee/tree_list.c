@@ -26,13 +26,11 @@ int model_predict_readdir(struct model_step *s)
 	struct model_handle *handle;
 	int error = need(s, &handle);
 
-	if (s->args->offset > MODEL_OFFSET_MAX)
-		return MODEL_ANY_ERROR;
 	if (error)
 		return error;
 	/* Also if nothing of what was read had room. */
 	model_may(s, handle->node, MODEL_ATIME);
-	if (handle->node->dead)
+	if (model_may_be_dead(s->tree, handle->node))
 		return MODEL_ANY; /* ENOENT, or nothing */
 	/* EINVAL: an entry has no room; or an offset that was never told. */
 	return s->args->size < ENTRY_MAX || s->args->offset != handle->offset ? MODEL_ANY : 0;
@@ -155,10 +153,12 @@ void model_apply_readdir(struct model_step *s)
 	if (s->blind)
 		handle->whole = false;
 	handle->offset = s->args->offset;
-	dirents = vqsim_fs_dirents_of(s->tree->fs, s->request);
+	dirents = (struct vqsim_fs_dirents){s->result->data, s->result->count,
+					    s->args->opcode == FUSE_READDIRPLUS,
+					    s->tree->fs->swapped};
 	while (vqsim_fs_dirents_next(&dirents, &dirent))
 		take(s, handle, &dirent);
-	if (s->result->count == 0 && handle->whole && !handle->node->dead &&
+	if (s->result->count == 0 && handle->whole && !model_may_be_dead(s->tree, handle->node) &&
 	    s->args->size >= ENTRY_MAX)
 		check_end(s, handle);
 }

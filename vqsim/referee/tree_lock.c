@@ -68,20 +68,26 @@ static const struct model_lock *conflict(const struct model_step *s, const struc
 	return held;
 }
 
-static int check_range(const struct model_step *s)
-{
-	const struct fuse_file_lock *lock = &s->args->lock;
-
-	if (lock->type != F_RDLCK && lock->type != F_WRLCK && lock->type != F_UNLCK)
-		return -EINVAL;
-	return lock->start > lock->end || lock->end > MODEL_OFFSET_MAX ? -EINVAL : 0;
-}
-
 static int need(const struct model_step *s, struct model_handle **handle)
 {
-	int error = check_range(s);
+	return model_need_handle(s, s->args->node, s->args->handle, handle);
+}
 
-	return error ? error : model_need_handle(s, s->args->node, s->args->handle, handle);
+bool model_must_wait(struct model_step *s)
+{
+	struct model_node *node = model_node_of(s->tree, s->args->node);
+	struct model_handle *handle;
+
+	if (model_fault_lock(s))
+		return false;
+	if (need(s, &handle)) {
+		/* It was closed by a guest that breaks the rules: what comes of it is free. */
+		if (node && s->had_handle)
+			node->locks_known = false;
+		return s->had_handle;
+	}
+	return handle->node->locks_known && s->args->lock.type != F_UNLCK &&
+	       conflict(s, handle->node);
 }
 
 int model_predict_getlk(struct model_step *s)
@@ -138,10 +144,13 @@ int model_predict_setlk(struct model_step *s)
 	struct model_handle *handle;
 	int error = need(s, &handle);
 
+	/* No guest closes a file while it waits for a lock on it. */
+	if (error && s->had_handle && s->args->opcode == FUSE_SETLKW)
+		return MODEL_ANY;
 	if (error)
 		return error;
 	if (!may_lock(s, handle))
-		return s->tree->options.freedom & VQSIM_TREE_TRUSTING ? MODEL_ANY : -EBADF;
+		return model_denied(s, -EBADF);
 	if (!handle->node->locks_known)
 		return MODEL_ANY;
 	if (s->args->lock.type == F_UNLCK || !conflict(s, handle->node))
@@ -230,10 +239,14 @@ static void set_flock(struct model_step *s, struct model_node *node)
 
 void model_apply_setlk(struct model_step *s)
 {
+	struct model_node *node = model_node_of(s->tree, s->args->node);
 	struct model_handle *handle;
 
-	if (need(s, &handle))
+	if (need(s, &handle)) {
+		if (node)
+			node->locks_known = false;
 		return;
+	}
 	if (is_flock(s))
 		set_flock(s, handle->node);
 	else

@@ -15,11 +15,6 @@ static bool is_dots(const char *name)
 	return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
 }
 
-static bool dots_allowed(const struct model_step *s)
-{
-	return s->tree->fs->flags & FUSE_EXPORT_SUPPORT;
-}
-
 /* A directory that the caller may search, and the name in it. */
 static int walk(const struct model_step *s, uint64_t id, const char *text, struct model_node **dir,
 		struct model_name **name)
@@ -35,16 +30,14 @@ int model_predict_lookup(struct model_step *s)
 {
 	struct model_node *dir;
 	struct model_name *name;
-	int error = model_check_name(s->args->name, dots_allowed(s));
+	int error = model_need_dir(s, s->args->node, &dir);
 
-	if (error == 0)
-		error = model_need_dir(s, s->args->node, &dir);
 	if (error == 0)
 		error = model_permission(s, dir, X_OK);
 	if (error)
 		return error;
 	if (is_dots(s->args->name))
-		return dir->dead ? MODEL_ANY : 0;
+		return model_may_be_dead(s->tree, dir) ? MODEL_ANY : 0;
 	error = model_find(s, dir, s->args->name, &name);
 	return error == 0 && !name ? -ENOENT : error;
 }
@@ -108,7 +101,10 @@ static struct model_node *new_node(struct model_step *s, const struct model_node
 	if (!node)
 		return NULL;
 	node->attr_known = dir->attr_known && !s->blind;
+	if (dir->mode & S_ISGID)
+		model_special_bits_free(s, node);
 	node->complete = node->xattrs_complete = node->locks_known = true;
+	node->other_xattrs = s->args->label_name || !model_only_user_xattrs(s->tree);
 	node->uid = s->uid;
 	node->gid = dir->mode & S_ISGID ? dir->gid : s->gid;
 	node->nlink = S_ISDIR(mode) ? 2 : 1;
@@ -152,9 +148,7 @@ static void made(struct model_step *s, struct model_node *node)
 
 int model_predict_mkdir(struct model_step *s)
 {
-	int error = model_check_name(s->args->name, false);
-
-	return error ? error : predict_make(s);
+	return predict_make(s);
 }
 
 void model_apply_mkdir(struct model_step *s)
@@ -167,20 +161,6 @@ static uint32_t type_of(uint32_t mode)
 	return mode & S_IFMT ? mode & S_IFMT : S_IFREG;
 }
 
-static int check_type(uint32_t type)
-{
-	switch (type) {
-	case S_IFREG:
-	case S_IFIFO:
-	case S_IFSOCK:
-	case S_IFCHR:
-	case S_IFBLK:
-		return 0;
-	default:
-		return type == S_IFDIR ? -EPERM : -EINVAL;
-	}
-}
-
 /* Device 0:0 is a whiteout, which is harmless. */
 static bool is_device(const struct model_step *s)
 {
@@ -191,13 +171,9 @@ static bool is_device(const struct model_step *s)
 
 int model_predict_mknod(struct model_step *s)
 {
-	int error = model_check_name(s->args->name, false);
+	int error = predict_make(s);
 
-	if (error == 0)
-		error = check_type(type_of(s->args->mode));
-	if (error == 0)
-		error = predict_make(s);
-	return error == 0 && is_device(s) && s->uid != 0 ? -EPERM : error;
+	return error == 0 && is_device(s) && s->uid != 0 ? model_denied(s, -EPERM) : error;
 }
 
 void model_apply_mknod(struct model_step *s)
@@ -211,13 +187,7 @@ void model_apply_mknod(struct model_step *s)
 
 int model_predict_symlink(struct model_step *s)
 {
-	int error = model_check_name(s->args->name, false);
-
-	if (error == 0 && s->args->target[0] == '\0')
-		error = -ENOENT;
-	if (error == 0 && strlen(s->args->target) > 4095)
-		error = -ENAMETOOLONG;
-	return error ? error : predict_make(s);
+	return predict_make(s);
 }
 
 void model_apply_symlink(struct model_step *s)
@@ -238,7 +208,12 @@ int model_predict_readlink(struct model_step *s)
 
 	if (error)
 		return error;
-	return S_ISLNK(node->mode) ? 0 : -EINVAL;
+	if (!S_ISLNK(node->mode))
+		return -EINVAL;
+	if (!node->attr_known)
+		return MODEL_ANY;
+	/* Half of a target is another one. */
+	return node->size > s->args->size ? -ENAMETOOLONG : 0;
 }
 
 void model_apply_readlink(struct model_step *s)
@@ -272,10 +247,8 @@ int model_predict_link(struct model_step *s)
 {
 	struct model_node *node, *dir;
 	struct model_name *name;
-	int error = model_check_name(s->args->new_name, false);
+	int error = model_need(s, s->args->node, &node);
 
-	if (error == 0)
-		error = model_need(s, s->args->node, &node);
 	if (error == 0)
 		error = walk(s, s->args->new_parent, s->args->new_name, &dir, &name);
 	if (error == 0 && name)
@@ -302,21 +275,12 @@ void model_apply_link(struct model_step *s)
 
 /* --- files that are open at once --- */
 
-static int check_accmode(const struct model_step *s)
-{
-	return (s->args->flags & O_ACCMODE) == O_ACCMODE ? -EINVAL : 0;
-}
-
 int model_predict_create(struct model_step *s)
 {
 	struct model_node *dir;
 	struct model_name *name;
-	int error = check_accmode(s);
+	int error = walk(s, s->args->node, s->args->name, &dir, &name);
 
-	if (error == 0)
-		error = model_check_name(s->args->name, false);
-	if (error == 0)
-		error = walk(s, s->args->node, s->args->name, &dir, &name);
 	if (error)
 		return error;
 	if (!name)
@@ -352,10 +316,8 @@ void model_apply_create(struct model_step *s)
 int model_predict_tmpfile(struct model_step *s)
 {
 	struct model_node *dir;
-	int error = check_accmode(s);
+	int error = model_need_dir(s, s->args->node, &dir);
 
-	if (error == 0)
-		error = model_need_dir(s, s->args->node, &dir);
 	if (error)
 		return error;
 	/* Linux asks for a file that can be written, but not for a directory that is still there. */

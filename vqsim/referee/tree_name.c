@@ -162,6 +162,11 @@ void model_name_set(struct vqsim_tree *tree, struct model_name *name, struct mod
 	model_node_put(tree, old);
 }
 
+bool model_may_be_dead(const struct vqsim_tree *tree, const struct model_node *dir)
+{
+	return dir->dead || (dir != tree->root && dir->names == 0);
+}
+
 void model_unnamed(struct model_step *s, struct model_node *node)
 {
 	if (S_ISDIR(node->mode)) {
@@ -173,4 +178,23 @@ void model_unnamed(struct model_step *s, struct model_node *node)
 		node->nlink--;
 	}
 	model_moved(s, node, MODEL_CTIME);
+}
+
+static void unsure(struct model_step *s, uint64_t parent, const char *text)
+{
+	struct model_node *dir = model_node_of(s->tree, parent);
+	struct model_name *name = dir && text ? model_name_get(s->tree, dir, text) : NULL;
+
+	if (dir)
+		dir->complete = false;
+	if (name)
+		model_name_remove(s->tree, name);
+}
+
+void model_unsure_names(struct model_step *s)
+{
+	if (s->args->opcode == FUSE_SETXATTR || s->args->opcode == FUSE_REMOVEXATTR)
+		return;
+	unsure(s, s->args->node, s->args->name);
+	unsure(s, s->args->new_parent, s->args->new_name);
 }

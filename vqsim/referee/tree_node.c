@@ -47,7 +47,7 @@ static void grow(struct vqsim_tree *tree)
 			hash_in(tree, node);
 }
 
-static void set_id(struct vqsim_tree *tree, struct model_node *node, uint64_t id)
+void model_node_set_id(struct vqsim_tree *tree, struct model_node *node, uint64_t id)
 {
 	if (tree->node_count >= tree->node_room)
 		grow(tree);
@@ -81,6 +81,7 @@ struct model_node *model_node_new(struct vqsim_tree *tree, uint32_t mode)
 		return NULL;
 	}
 	node->mode = mode;
+	node->other_xattrs = true;
 	for (unsigned i = 0; i < MODEL_TIMES; i++)
 		node->times[i].when = MODEL_UNSEEN;
 	node->at_of_all = &tree->all;
@@ -115,6 +116,22 @@ void model_node_put(struct vqsim_tree *tree, struct model_node *node)
 		model_locks_free(node);
 	if (node->names == 0 && node->lookups == 0 && node->opens == 0 && node->pins == 0)
 		model_node_free(tree, node);
+}
+
+int model_predict_forget(struct model_step *s)
+{
+	(void)s;
+	return 0;
+}
+
+void model_apply_forget(struct model_step *s)
+{
+	const struct vqsim_fs_args *args = s->args;
+
+	if (args->opcode == FUSE_FORGET)
+		model_forget(s->tree, args->node, args->count);
+	for (uint64_t i = 0; args->opcode == FUSE_BATCH_FORGET && i < args->count; i++)
+		model_forget(s->tree, args->forgets[i].nodeid, args->forgets[i].nlookup);
 }
 
 void model_vague(struct model_node *node)
@@ -161,7 +178,7 @@ void model_new_session(struct vqsim_tree *tree)
 	while ((node = next_looked_up(tree)))
 		model_forget(tree, node->id, node->lookups);
 	if (tree->root->id == 0)
-		set_id(tree, tree->root, FUSE_ROOT_ID);
+		model_node_set_id(tree, tree->root, FUSE_ROOT_ID);
 }
 
 int model_need(const struct model_step *s, uint64_t id, struct model_node **node)
@@ -305,7 +322,7 @@ void model_entry(struct model_step *s, const struct fuse_entry_out *entry, struc
 	if (!s->blind)
 		check_identity(s, entry, *node, by_id);
 	if ((*node)->id == 0 && !by_id)
-		set_id(s->tree, *node, entry->nodeid);
+		model_node_set_id(s->tree, *node, entry->nodeid);
 	(*node)->lookups++;
 	model_check_attr(s, *node, &entry->attr);
 }

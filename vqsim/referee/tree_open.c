@@ -11,14 +11,14 @@
 static uint32_t rights_for(uint32_t flags)
 {
 	static const uint32_t rights[] = {
-		[O_RDONLY] = R_OK, [O_WRONLY] = W_OK, [O_RDWR] = R_OK | W_OK};
+		[O_RDONLY] = R_OK, [O_WRONLY] = W_OK, [O_RDWR] = R_OK | W_OK, [O_ACCMODE] = 0};
 
 	return rights[flags & O_ACCMODE] | (flags & O_TRUNC ? W_OK : 0);
 }
 
 static int check_noatime(const struct model_step *s, const struct model_node *node)
 {
-	return (s->args->flags & O_NOATIME) && !model_owner(s, node) ? -EPERM : 0;
+	return (s->args->flags & O_NOATIME) && !model_owner(s, node) ? model_denied(s, -EPERM) : 0;
 }
 
 int model_predict_open_of(const struct model_step *s, const struct model_node *node)
@@ -39,11 +39,8 @@ int model_predict_open_of(const struct model_step *s, const struct model_node *n
 int model_predict_open(struct model_step *s)
 {
 	struct model_node *node;
-	int error;
+	int error = model_need(s, s->args->node, &node);
 
-	if ((s->args->flags & O_ACCMODE) == O_ACCMODE)
-		return -EINVAL;
-	error = model_need(s, s->args->node, &node);
 	return error ? error : model_predict_open_of(s, node);
 }
 

@@ -11,10 +11,8 @@
 static int predict_remove(struct model_step *s, bool as_dir, struct model_name **name)
 {
 	struct model_node *dir;
-	int error = model_check_name(s->args->name, false);
+	int error = model_need_dir(s, s->args->node, &dir);
 
-	if (error == 0)
-		error = model_need_dir(s, s->args->node, &dir);
 	if (error == 0)
 		error = model_permission(s, dir, X_OK);
 	if (error == 0)
@@ -81,19 +79,6 @@ static uint32_t flags_of(const struct model_step *s)
 	return s->args->opcode == FUSE_RENAME2 ? s->args->flags : 0;
 }
 
-static int check_request(const struct model_step *s)
-{
-	uint32_t flags = flags_of(s);
-	int error;
-
-	if (flags & ~(uint32_t)(RENAME_NOREPLACE | RENAME_EXCHANGE | RENAME_WHITEOUT))
-		return -EINVAL;
-	if ((flags & RENAME_EXCHANGE) && (flags & (RENAME_NOREPLACE | RENAME_WHITEOUT)))
-		return -EINVAL;
-	error = model_check_name(s->args->name, false);
-	return error ? error : model_check_name(s->args->new_name, false);
-}
-
 static int find(const struct model_step *s, struct move *m)
 {
 	int error = model_need_dir(s, s->args->node, &m->from);
@@ -128,12 +113,14 @@ static int check_there(const struct model_step *s, const struct move *m)
 	return m->exchange && !m->target ? -ENOENT : 0;
 }
 
-/* Whether node is dir or above it. */
-static bool above(const struct model_node *node, const struct model_node *dir)
+/* error if node is dir or above it; MODEL_ANY: where dir is has been forgotten. */
+static int check_above(const struct model_node *node, const struct model_node *dir, int error)
 {
-	while (dir && dir != node && dir->parent != dir)
+	while (dir != node && dir->parent && dir->parent != dir)
 		dir = dir->parent;
-	return dir == node;
+	if (dir == node)
+		return error;
+	return dir->parent || dir->dead ? 0 : MODEL_ANY;
 }
 
 static bool is_dir(const struct model_name *name)
@@ -143,13 +130,15 @@ static bool is_dir(const struct model_name *name)
 
 static int check_loops(const struct move *m)
 {
+	int error = 0;
+
 	if (m->from == m->to)
 		return 0;
-	if (is_dir(m->name) && above(m->name->node, m->to))
-		return -EINVAL;
-	if (is_dir(m->target) && above(m->target->node, m->from))
-		return m->exchange ? -EINVAL : -ENOTEMPTY;
-	return 0;
+	if (is_dir(m->name))
+		error = check_above(m->name->node, m->to, -EINVAL);
+	if (error == 0 && is_dir(m->target))
+		error = check_above(m->target->node, m->from, m->exchange ? -EINVAL : -ENOTEMPTY);
+	return error;
 }
 
 /* A directory that gets another parent is written. */
@@ -187,10 +176,8 @@ static int check_rights(const struct model_step *s, const struct move *m)
 int model_predict_rename(struct model_step *s)
 {
 	struct move m;
-	int error = check_request(s);
+	int error = find(s, &m);
 
-	if (error == 0)
-		error = find(s, &m);
 	if (error == 0)
 		error = check_there(s, &m);
 	if (error == 0)
@@ -260,6 +247,11 @@ static void move_unknown(struct model_step *s, const struct move *m)
 	m->from->complete = false;
 	if (m->target)
 		model_name_remove(s->tree, m->target);
+	/* Two names of one file stay as they are. */
+	for (unsigned i = MODEL_MTIME; i < MODEL_TIMES; i++) {
+		model_may(s, m->from, i);
+		model_may(s, m->to, i);
+	}
 }
 
 void model_apply_rename(struct model_step *s)
@@ -270,11 +262,13 @@ void model_apply_rename(struct model_step *s)
 		return;
 	if (m.name && m.target && m.name->node == m.target->node)
 		return;
+	if (!m.name || (m.exchange && !m.target)) {
+		move_unknown(s, &m);
+		return;
+	}
 	model_dir_changed(s, m.from);
 	model_dir_changed(s, m.to);
-	if (!m.name || (m.exchange && !m.target))
-		move_unknown(s, &m);
-	else if (m.exchange)
+	if (m.exchange)
 		exchange(s, &m);
 	else
 		move(s, &m);

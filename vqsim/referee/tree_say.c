@@ -92,20 +92,34 @@ void model_say(const struct model_step *s, char *out, size_t size)
 #undef MORE
 }
 
+static __attribute__((format(printf, 3, 0))) void
+object(struct model_step *s, struct model_objection *objection, const char *format, va_list args)
+{
+	int used = snprintf(objection->words, sizeof(objection->words), "%s of node %" PRIu64 ": ",
+			    name_of(s->args->opcode), s->args->node);
+
+	vsnprintf(objection->words + used, sizeof(objection->words) - (size_t)used, format, args);
+}
+
 void model_wrong(struct model_step *s, enum vqsim_rule rule, const char *format, ...)
 {
-	struct vqsim_referee *referee = s->tree->referee;
-	char detail[120];
+	struct vqsim_tree *tree = s->tree;
+	struct model_objection objection = {.made = true, .rule = rule};
 	va_list args;
 
+	if (tree->objection && tree->objection->made)
+		return;
 	va_start(args, format);
-	vsnprintf(detail, sizeof(detail), format, args);
+	object(s, &objection, format, args);
 	va_end(args);
-	s->tree->wrong++;
-	vqsim_referee_violation(referee, rule, s->request->queue, "%s of node %" PRIu64 ": %s",
-				name_of(s->args->opcode), s->args->node, detail);
-	if (!referee->sink && s->tree->wrong == 1)
-		vqsim_tree_print(s->tree, stderr);
+	if (tree->objection) {
+		*tree->objection = objection;
+		return;
+	}
+	tree->wrong++;
+	vqsim_referee_violation(tree->referee, rule, s->queue, "%s", objection.words);
+	if (!tree->referee->sink && tree->wrong == 1)
+		vqsim_tree_print(tree, stderr);
 }
 
 void vqsim_tree_print(const struct vqsim_tree *tree, FILE *out)

@@ -40,6 +40,9 @@ static int node_of(const struct model_step *s, struct model_node **node,
 static int check_size(const struct model_step *s, const struct model_node *node,
 		      const struct model_handle *handle)
 {
+	/* ftruncate(2) and truncate(2) say it in different ways. */
+	if (handle && handle->dir)
+		return -EINVAL;
 	if (S_ISDIR(node->mode))
 		return -EISDIR;
 	if (S_ISLNK(node->mode))
@@ -47,7 +50,7 @@ static int check_size(const struct model_step *s, const struct model_node *node,
 	if (!S_ISREG(node->mode))
 		return -EINVAL;
 	if (handle && (handle->flags & O_ACCMODE) == O_RDONLY)
-		return s->tree->options.freedom & VQSIM_TREE_TRUSTING ? MODEL_ANY : -EINVAL;
+		return model_denied(s, -EINVAL);
 	if (handle)
 		return 0;
 	return model_permission(s, node, W_OK);
@@ -63,10 +66,10 @@ static int check_owners(const struct model_step *s, const struct model_node *nod
 	if (s->uid == 0)
 		return 0;
 	if ((set->valid & FATTR_UID) && (s->uid != node->uid || set->uid != node->uid))
-		return -EPERM;
+		return model_denied(s, -EPERM);
 	if ((set->valid & FATTR_GID) &&
 	    (s->uid != node->uid || (set->gid != node->gid && !model_in_group(s, set->gid))))
-		return -EPERM;
+		return model_denied(s, -EPERM);
 	return 0;
 }
 
@@ -74,7 +77,7 @@ static int check_mode(const struct model_step *s, const struct model_node *node)
 {
 	if (S_ISLNK(node->mode))
 		return MODEL_ANY_ERROR;
-	return model_owner(s, node) ? 0 : -EPERM;
+	return model_owner(s, node) ? 0 : model_denied(s, -EPERM);
 }
 
 static int check_times(const struct model_step *s, const struct model_node *node, uint32_t valid)
@@ -84,17 +87,10 @@ static int check_times(const struct model_step *s, const struct model_node *node
 	if (valid & FATTR_CTIME)
 		return MODEL_ANY;
 	if (valid & TIMES)
-		return -EPERM;
+		return model_denied(s, -EPERM);
 	if (valid & FATTR_SIZE)
 		return 0;
-	return (valid & NOW) == NOW ? model_permission(s, node, W_OK) : -EPERM;
-}
-
-static bool times_sane(const struct fuse_setattr_in *set, uint32_t valid)
-{
-	return !((valid & FATTR_ATIME) && set->atimensec >= 1000000000) &&
-	       !((valid & FATTR_MTIME) && set->mtimensec >= 1000000000) &&
-	       !((valid & FATTR_CTIME) && set->ctimensec >= 1000000000);
+	return (valid & NOW) == NOW ? model_permission(s, node, W_OK) : model_denied(s, -EPERM);
 }
 
 int model_predict_setattr(struct model_step *s)
@@ -102,13 +98,8 @@ int model_predict_setattr(struct model_step *s)
 	uint32_t valid = valid_of(s->args->set);
 	struct model_handle *handle;
 	struct model_node *node;
-	int error;
+	int error = node_of(s, &node, &handle);
 
-	if (!times_sane(s->args->set, valid))
-		return -EINVAL;
-	if ((valid & FATTR_SIZE) && s->args->set->size > MODEL_OFFSET_MAX / 2)
-		return MODEL_ANY;
-	error = node_of(s, &node, &handle);
 	if (error == 0 && !node->attr_known)
 		error = MODEL_ANY;
 	if (error == 0 && (valid & FATTR_SIZE))
@@ -138,6 +129,7 @@ static void set_size(struct model_step *s, struct model_node *node)
 
 static void drop_privileges(const struct model_step *s, struct model_node *node)
 {
+	model_special_bits_free(s, node);
 	node->mode &= ~(uint32_t)S_ISUID;
 	if ((node->mode & S_IXGRP) || !model_in_group(s, node->gid))
 		node->mode &= ~(uint32_t)S_ISGID;
@@ -156,7 +148,7 @@ static void set_owners(struct model_step *s, struct model_node *node, uint32_t v
 static void set_mode(struct model_step *s, struct model_node *node)
 {
 	node->mode = (node->mode & S_IFMT) | (s->args->set->mode & 07777);
-	if (!model_in_group(s, node->gid))
+	if (!model_special_bits_free(s, node) && !model_in_group(s, node->gid))
 		node->mode &= ~(uint32_t)S_ISGID;
 }
 

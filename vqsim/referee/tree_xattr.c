@@ -14,6 +14,11 @@
 
 #include "tree_internal.h"
 
+bool model_only_user_xattrs(const struct vqsim_tree *tree)
+{
+	return !tree->options.unknown && !(tree->options.freedom & VQSIM_TREE_HOST_POLICY);
+}
+
 static bool is_user(const char *name)
 {
 	return strncmp(name, "user.", 5) == 0;
@@ -46,8 +51,6 @@ void model_xattrs_free(struct model_node *node)
 
 static int check_name(const char *name)
 {
-	if (name[0] == '\0' || strlen(name) > 255)
-		return -ERANGE;
 	if (!is_user(name))
 		return MODEL_ANY;
 	return name[5] == '\0' ? MODEL_ANY_ERROR : 0;
@@ -66,7 +69,7 @@ static int check(const struct model_step *s, bool change, struct model_node **no
 	if (!S_ISREG((*node)->mode) && !S_ISDIR((*node)->mode))
 		return change ? -EPERM : -ENODATA;
 	if (change && S_ISDIR((*node)->mode) && ((*node)->mode & S_ISVTX) && !model_owner(s, *node))
-		return -EPERM;
+		return model_denied(s, -EPERM);
 	error = model_permission(s, *node, change ? W_OK : R_OK);
 	if (error)
 		return error;
@@ -78,21 +81,12 @@ int model_predict_setxattr(struct model_step *s)
 	struct model_node *node;
 	int error;
 
-	if (s->args->flags & ~(uint32_t)(XATTR_CREATE | XATTR_REPLACE))
-		return -EINVAL;
-	if (s->args->size > XATTR_SIZE_MAX)
-		return -E2BIG;
 	error = check(s, true, &node);
 	if (error)
 		return error;
 	if (*find(node, s->args->name))
 		return s->args->flags & XATTR_CREATE ? -EEXIST : 0;
 	return s->args->flags & XATTR_REPLACE ? -ENODATA : 0;
-}
-
-static const uint8_t *value_of(const struct model_step *s)
-{
-	return s->request->in + s->request->in_size - s->args->size;
 }
 
 static struct model_xattr *make(const char *name, const uint8_t *value, size_t size)
@@ -126,18 +120,19 @@ void model_apply_setxattr(struct model_step *s)
 		return;
 	if (!is_user(s->args->name)) {
 		node->attr_known = false; /* an ACL changes the mode */
+		node->other_xattrs = true;
 		model_may(s, node, MODEL_CTIME);
 		return;
 	}
 	at = find(node, s->args->name);
 	/* What has the value already may be left alone. */
-	if (*at && is_same(*at, value_of(s), s->args->size))
+	if (*at && is_same(*at, s->data, s->args->size))
 		model_may(s, node, MODEL_CTIME);
 	else
 		model_moved(s, node, MODEL_CTIME);
 	if (*at)
 		drop(at);
-	made = make(s->args->name, value_of(s), s->args->size);
+	made = make(s->args->name, s->data, s->args->size);
 	if (!made) {
 		s->tree->no_memory = true;
 		return;
@@ -198,8 +193,11 @@ int model_predict_listxattr(struct model_step *s)
 		return error;
 	if (!node->xattrs_complete)
 		return MODEL_ANY;
-	/* There may be others. */
-	return s->args->size > 0 && s->args->size < list_size(node) ? -ERANGE : 0;
+	if (s->args->size == 0)
+		return 0;
+	if (s->args->size < list_size(node))
+		return -ERANGE;
+	return node->other_xattrs ? MODEL_ANY : 0;
 }
 
 static void check_listed(struct model_step *s, struct model_node *node, const char *name)

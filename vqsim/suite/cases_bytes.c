@@ -39,7 +39,7 @@ static void look_at_entry(struct vqsim_suite *s, const struct vqsim_suite_io *io
 }
 
 /* An idle device wants to hear of the next entry: its avail_event is the index, too. */
-static void look_at_split(struct vqsim_suite *s, const struct vqsim_suite_io ios[2])
+static void look_at_split(struct vqsim_suite *s, const struct vqsim_suite_io *const ios[2])
 {
 	const uint8_t *used = (const uint8_t *)cases_driver(s)->ring.used;
 	const uint8_t *event = used + 4 + 8u * s->point.queue_size;
@@ -49,7 +49,7 @@ static void look_at_split(struct vqsim_suite *s, const struct vqsim_suite_io ios
 		     "bytes 2, 3 of the used ring are index %u (%02x %02x)", index, used[2],
 		     used[3]);
 	for (unsigned i = 0; i < 2; i++)
-		look_at_entry(s, &ios[i], (uint16_t)(index - 2 + i));
+		look_at_entry(s, ios[i], (uint16_t)(index - 2 + i));
 	SUITE_EXPECT(s, !s->point.event_idx || little(event, 2) == index,
 		     "the bytes of avail_event are %u (%02x %02x)", index, event[0], event[1]);
 }
@@ -73,22 +73,35 @@ static void look_at_desc(struct vqsim_suite *s, const struct vqsim_suite_io *io,
 }
 
 /* The driver has not reaped yet: its position is where the first one was used. */
-static void look_at_packed(struct vqsim_suite *s, const struct vqsim_suite_io ios[2])
+static void look_at_packed(struct vqsim_suite *s, const struct vqsim_suite_io *const ios[2])
 {
 	uint32_t slot = cases_driver(s)->used_index;
 	bool wrap = cases_driver(s)->used_wrap;
 
 	for (unsigned i = 0; i < 2; i++) {
-		look_at_desc(s, &ios[i], slot, wrap);
-		slot += ios[i].direct < ios[i].count ? 1 : ios[i].count;
+		look_at_desc(s, ios[i], slot, wrap);
+		slot += ios[i]->direct < ios[i]->count ? 1 : ios[i]->count;
 		wrap ^= slot >= s->point.queue_size;
 		slot %= s->point.queue_size;
 	}
 }
 
+/* The id in the first of the two, which a device may use in any order. */
+static uint64_t first_id(const struct vqsim_suite *s)
+{
+	const struct vqsim_driver *driver = &s->guest.queues[cases_queue(s)];
+	uint16_t first = driver->published_index - 2u;
+
+	if (s->point.packed)
+		return little((const uint8_t *)&driver->packed.desc[driver->used_index] + 12, 2);
+	return little((const uint8_t *)driver->ring.used + 4 + 8u * (first % s->point.queue_size),
+		      4);
+}
+
 /* Two requests at once: the head of the first may be 0, which looks the same either way. */
 static void two_as_bytes(struct vqsim_suite *s, struct vqsim_suite_io ios[2])
 {
+	const struct vqsim_suite_io *order[2] = {&ios[0], &ios[1]};
 	enum virtio_progress progress;
 
 	for (unsigned i = 0; i < 2; i++) {
@@ -96,10 +109,14 @@ static void two_as_bytes(struct vqsim_suite *s, struct vqsim_suite_io ios[2])
 		vqsim_suite_io_add(s, cases_queue(s), &ios[i]);
 	}
 	progress = vqsim_suite_work(s, cases_queue(s));
+	if (first_id(s) == ios[1].head) {
+		order[0] = &ios[1];
+		order[1] = &ios[0];
+	}
 	if (s->point.packed)
-		look_at_packed(s, ios);
+		look_at_packed(s, order);
 	else
-		look_at_split(s, ios);
+		look_at_split(s, order);
 	vqsim_suite_judge(s, cases_queue(s), progress);
 	vqsim_suite_io_reap(s, cases_queue(s));
 }

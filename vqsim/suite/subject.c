@@ -395,9 +395,12 @@ static int make_plan(struct plan *plan, const char *name, const struct vqsim_sub
 
 int vqsim_subject_init(struct vqsim_subject *subject, const char *name)
 {
-	struct plan *plan = calloc(1, sizeof(*plan));
+	struct plan *plan;
 	int error;
 
+	if (vqsim_subject_is_remote(name))
+		return vqsim_subject_remote_init(subject, name, NULL, NULL);
+	plan = calloc(1, sizeof(*plan));
 	memset(subject, 0, sizeof(*subject));
 	if (!plan)
 		return -ENOMEM;
@@ -413,6 +416,9 @@ int vqsim_subject_init(struct vqsim_subject *subject, const char *name)
 
 void vqsim_subject_finish(struct vqsim_subject *subject)
 {
-	free(subject->opaque);
+	if (subject->elsewhere)
+		vqsim_subject_remote_finish(subject);
+	else
+		free(subject->opaque);
 	memset(subject, 0, sizeof(*subject));
 }

@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "../remote.h"
 #include "../version.h"
 #include "../../devices/blk/store.h"
 #include "../../devices/device.h"
@@ -108,6 +109,12 @@ struct vqsim_subject_ops {
 
 	/* fs: how many writes the tree was not told to make durable since. May be NULL. */
 	unsigned (*unsynced)(void *instance);
+
+	/*
+	 * What is wrong with the backend that no clause of the standard speaks of (it died, it does
+	 * not answer), as a sentence; NULL: nothing. May be NULL.
+	 */
+	const char *(*fault)(void *instance);
 };
 
 struct vqsim_subject {
@@ -124,6 +131,12 @@ struct vqsim_subject {
 	struct blk_store *(*wrap_store)(struct blk_store *inner, const void *how);
 	struct fs_session *(*wrap_session)(struct fs_session *inner, const void *how);
 	const void *how;
+
+	/*
+	 * The device is in another process and its transport is ours: cases that ask what only that
+	 * transport answers, or what happens between two looks, are "not observable".
+	 */
+	bool elsewhere;
 };
 
 /*
@@ -134,6 +147,18 @@ struct vqsim_subject {
  * Returns 0; -EINVAL: no such subject, or a size that cannot be; -EFBIG: too large for the suite.
  */
 int vqsim_subject_init(struct vqsim_subject *subject, const char *name);
+
+/*
+ * Somebody else's device behind a vhost-user socket: "vhost-user:PATH", with ",blk" or ",fs" at
+ * its end where the backend does not show what it is. command: see vqsim_remote_server_create;
+ * NULL: there is somebody who listens. What the disk holds is overwritten.
+ * Returns 0; -errno as vqsim_remote_create, with what went wrong in text (may be NULL).
+ */
+int vqsim_subject_remote_init(struct vqsim_subject *subject, const char *name, const char *command,
+			      char text[VQSIM_REMOTE_TEXT]);
+
+/* Whether it is the name of such a one. */
+bool vqsim_subject_is_remote(const char *name);
 
 /* A zeroed subject can be finished. */
 void vqsim_subject_finish(struct vqsim_subject *subject);

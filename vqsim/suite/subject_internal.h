@@ -12,4 +12,7 @@
 /* The ops of a file-system device by its name; NULL: it is none. */
 const struct vqsim_subject_ops *vqsim_subject_fs(const char *name);
 
+/* Free what vqsim_subject_remote_init made. */
+void vqsim_subject_remote_finish(struct vqsim_subject *subject);
+
 #endif

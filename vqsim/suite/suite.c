@@ -255,10 +255,25 @@ static void check_canaries(struct vqsim_suite *suite)
 	note(suite->outcome, VQSIM_FAILED, clause, "%s", seen);
 }
 
+/* What the backend did is worth more than what came of it: it takes the place of a failure. */
+static void check_fault(struct vqsim_suite *suite)
+{
+	const struct vqsim_subject_ops *ops = suite->subject->ops;
+	const char *fault = NULL;
+
+	if (suite->has_device && ops->fault)
+		fault = ops->fault(suite->instance);
+	if (!fault)
+		return;
+	suite->outcome->result = VQSIM_PASSED;
+	note(suite->outcome, VQSIM_FAILED, VQSIM_SUITE_BACKEND, "%s", fault);
+}
+
 static void finish(struct vqsim_suite *suite)
 {
 	suite->in_case = false;
 	check_canaries(suite);
+	check_fault(suite);
 	suite_drop_device(suite);
 	suite_drop_requests(suite);
 	free(suite->ios);
@@ -389,10 +404,23 @@ static int probe_subject(const struct vqsim_subject *subject, struct probe *prob
 	return 0;
 }
 
+/* What cannot be seen of a device that is elsewhere. Returns false: nothing. */
+static bool hides(struct sweep *sweep)
+{
+	const char *why = NULL;
+
+	if (sweep->subject->elsewhere)
+		why = suite_hidden_elsewhere(sweep->test);
+	if (why)
+		note(&sweep->idle, VQSIM_NOT_OBSERVABLE, NULL, "%s", why);
+	return why;
+}
+
 static void sweep_case(struct sweep *sweep, const struct probe *probe)
 {
 	sweep->idle.test = sweep->test;
-	sweep->has_idle = lacks(sweep->test, probe->offered, probe->device_id, &sweep->idle);
+	sweep->has_idle =
+		lacks(sweep->test, probe->offered, probe->device_id, &sweep->idle) || hides(sweep);
 	if (!sweep->has_idle)
 		sweep_points(sweep, probe->offered);
 	if (!sweep->has_run)

@@ -134,6 +134,9 @@ struct vqsim_outcome {
 /* In place of a clause: what failed comes before what the case is about, and may be the host's. */
 #define VQSIM_SUITE_BRING_UP "bring-up"
 
+/* The same for what the subject itself calls a fault of the backend. */
+#define VQSIM_SUITE_BACKEND "backend"
+
 /* --- for cases -------------------------------------------------------------------------------- */
 
 /* Bytes from the start of a disk of which every case knows the content at first. */
@@ -177,6 +180,7 @@ struct vqsim_suite {
 	bool is_fs;
 	struct vqsim_fs fs; /* valid after vqsim_suite_up of a file-system device; no session */
 	struct vqsim_fs_file pattern; /* that ios read, if there is a session of theirs */
+	uint16_t fs_queues;           /* before the first that carries ios */
 
 	/* Private. */
 	struct vqsim_outcome *outcome;
@@ -235,7 +239,8 @@ void vqsim_suite_remake(struct vqsim_suite *suite, const struct vqsim_subject_op
 
 /*
  * Queue number of those that ios go through. fs: behind hiprio, and the request queue that the
- * session of ios begins on, so that the rings of a case are fresh.
+ * session of ios begins on, so that the rings of a case are fresh. Where there is one request
+ * queue, it is reset when the session has begun.
  */
 uint16_t vqsim_suite_queue(const struct vqsim_suite *suite, unsigned number);
 

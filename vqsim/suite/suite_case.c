@@ -99,6 +99,16 @@ static void make_disk(struct vqsim_suite *suite)
 	suite->pattern_size = size < VQSIM_SUITE_PATTERN_SIZE ? size : VQSIM_SUITE_PATTERN_SIZE;
 }
 
+static uint16_t fs_queues(const struct vqsim_suite *suite)
+{
+	uint16_t has = suite->guest.link.transport.queue_count;
+
+	if (!suite->is_fs)
+		return 0;
+	return has == suite->point.queue_count + SUITE_FS_QUEUES - 1 ? SUITE_FS_QUEUES - 1
+								     : SUITE_FS_QUEUES;
+}
+
 void vqsim_suite_remake(struct vqsim_suite *suite, const struct vqsim_subject_options *options)
 {
 	const struct vqsim_subject_ops *ops = suite->subject->ops;
@@ -119,6 +129,7 @@ void vqsim_suite_remake(struct vqsim_suite *suite, const struct vqsim_subject_op
 	suite->offered = virtio_transport_features(&suite->guest.link.transport);
 	suite->is_blk = suite->device->ops->device_id == VIRTIO_ID_BLOCK;
 	suite->is_fs = suite->device->ops->device_id == VIRTIO_ID_FS;
+	suite->fs_queues = fs_queues(suite);
 	if (suite->is_blk) {
 		make_disk(suite);
 		suite_lay_pattern(suite);
@@ -127,14 +138,18 @@ void vqsim_suite_remake(struct vqsim_suite *suite, const struct vqsim_subject_op
 
 uint16_t vqsim_suite_queue(const struct vqsim_suite *suite, unsigned number)
 {
-	return (uint16_t)(number + (suite->is_fs ? SUITE_FS_QUEUES : 0));
+	return (uint16_t)(number + suite->fs_queues);
 }
 
 struct vqsim_guest_config vqsim_suite_config(const struct vqsim_suite *suite)
 {
+	uint64_t reset = suite->is_fs && suite->fs_queues < SUITE_FS_QUEUES
+				 ? VIRTIO_FEATURE(VIRTIO_TRANSPORT_F_RING_RESET)
+				 : 0;
+
 	return (struct vqsim_guest_config){
-		.features = vqsim_point_features(&suite->point) | DEVICE_FEATURES,
-		.queue_count = suite->point.queue_count + (suite->is_fs ? SUITE_FS_QUEUES : 0),
+		.features = vqsim_point_features(&suite->point) | DEVICE_FEATURES | reset,
+		.queue_count = suite->point.queue_count + suite->fs_queues,
 		.queue_size = suite->point.queue_size,
 	};
 }

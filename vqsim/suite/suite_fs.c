@@ -63,6 +63,22 @@ static void write_pattern(struct vqsim_suite *suite)
 	}
 }
 
+/* The rings of a case are fresh, also that of a session that had nowhere else to begin. */
+static void freshen(struct vqsim_suite *suite)
+{
+	uint16_t queue = vqsim_suite_queue(suite, 0);
+
+	if (suite->fs_queues == SUITE_FS_QUEUES)
+		return;
+	if (!vqsim_suite_has(suite, VIRTIO_TRANSPORT_F_RING_RESET))
+		vqsim_suite_not_observable(suite, "the one request queue is not fresh");
+	vqsim_guest_queue_reset(&suite->guest, queue);
+	SUITE_EXPECT_CLAUSE(
+		suite, VQSIM_SUITE_BRING_UP,
+		vqsim_guest_queue_enable(&suite->guest, queue, suite->point.queue_size) == VQSIM_UP,
+		"the one request queue is enabled again when the session has begun");
+}
+
 void suite_fs_open_pattern(struct vqsim_suite *suite)
 {
 	struct vqsim_fs *fs = &suite->fs;
@@ -82,6 +98,7 @@ void suite_fs_open_pattern(struct vqsim_suite *suite)
 	}
 	SUITE_EXPECT(suite, error == 0, "a file to read (error %d)", error);
 	suite->has_pattern = true;
+	freshen(suite);
 }
 
 struct vqsim_fs_request *vqsim_suite_fs_request(struct vqsim_suite *suite)

@@ -27,7 +27,10 @@ void suite_fs_down(struct vqsim_suite *suite);
 /* Whatever an io needs before it is made: a session, and the file that it reads. */
 void suite_fs_open_pattern(struct vqsim_suite *suite);
 
-/* The queues of a file-system device that carry no ios. */
+/*
+ * The queues of a file-system device that carry no ios: hiprio, and the request queue of the
+ * session; the latter does if there is no other.
+ */
 #define SUITE_FS_QUEUES 2u
 
 /* The pattern at the start of the disk; the device is not up, before and after. */
@@ -36,6 +39,9 @@ void suite_lay_pattern(struct vqsim_suite *suite);
 /* Let go of the device, or of the requests: nothing of them is in flight after this. */
 void suite_drop_device(struct vqsim_suite *suite);
 void suite_drop_requests(struct vqsim_suite *suite);
+
+/* Why a case says nothing of a device in another process (subject.h: elsewhere), or NULL. */
+const char *suite_hidden_elsewhere(const struct vqsim_case *test);
 
 /* "VIRTIO_F_RING_PACKED" for a bit; the bits below 24 depend on the device id. */
 const char *suite_feature_name(uint32_t device_id, unsigned bit);

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Any virtio device behind a vhost-user socket: the backend side of the protocol. A frontend (a
+ * virtual machine monitor, Linux as a process, the simulator's own) connects, shares its memory,
+ * and its guest's driver finds the device's rings answered.
+ *
+ * One frontend is served at a time; when it goes away, whatever it left behind, its memory is
+ * unmapped, the device reset, and the next one is waited for. Every message is an enemy's: one
+ * that cannot be is refused (an error in its acknowledgement, or the connection is closed), and the
+ * server lives on.
+ *
+ * Threads: vhost_user_server_run makes a thread for each queue that is started, and takes the
+ * messages on its own. Calls of one server come from one thread, but for
+ * vhost_user_server_stop, which may come from any thread or signal handler.
+ */
+#ifndef DEVICES_SERVE_VHOST_USER_H
+#define DEVICES_SERVE_VHOST_USER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "../device.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define VHOST_USER_API_MAJOR 0
+#define VHOST_USER_API_MINOR 1
+
+/* What a server tells whoever runs it; text is one line without its end, valid during the call. */
+enum vhost_user_event {
+	VHOST_USER_CONNECTED,
+	VHOST_USER_DISCONNECTED,
+	VHOST_USER_REFUSED, /* a message of the frontend: why */
+	VHOST_USER_BROKEN,  /* a ring or the memory under it: the device needs a reset */
+};
+
+/* A zeroed member means the default. */
+struct vhost_user_options {
+	uint64_t hidden_features; /* of the device, not offered */
+	bool poll;                /* look at the rings all the time instead of waiting for kicks */
+
+	/* May be NULL. Called from any thread of the server. */
+	void (*event)(void *opaque, enum vhost_user_event event, const char *text);
+	void *opaque;
+};
+
+struct vhost_user_server;
+
+/*
+ * A server for device, which must not be attached to anything, on a listening unix socket.
+ * Neither is owned; both outlive the server. Returns 0 or -errno.
+ */
+int vhost_user_server_create(struct vhost_user_server **server, struct virtio_device *device,
+			     int listen_fd, const struct vhost_user_options *options);
+
+/*
+ * Serve one frontend after the other until vhost_user_server_stop. Requests that were taken are
+ * finished and used before it returns. Returns 0; -errno: the listening socket failed.
+ */
+int vhost_user_server_run(struct vhost_user_server *server);
+
+/* Make run return. Once is for good. */
+void vhost_user_server_stop(struct vhost_user_server *server);
+
+void vhost_user_server_destroy(struct vhost_user_server *server);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

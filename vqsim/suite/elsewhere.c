@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Cases that say nothing of a device in another process: what they ask is answered by the
+ * transport between, which is ours, or has happened before anybody can look. It would be a lie
+ * to call them passed.
+ */
+#include <string.h>
+
+#include "suite_internal.h"
+
+#define TRANSPORT "the status byte and FEATURES_OK end in the frontend"
+#define RESTART   "a queue exists in the backend only from DRIVER_OK on"
+#define MOMENT    "the moment is not seen from another process"
+
+static const struct {
+	const char *name, *why;
+} hidden[] = {
+	{"status_before_driver_ok", RESTART},
+	{"status_needs_reset", TRANSPORT},
+	{"status_fresh", TRANSPORT},
+	{"status_reads_back", TRANSPORT},
+	{"features_nothing_else", TRANSPORT},
+	{"features_accepted_again", TRANSPORT},
+	{"features_stay_fixed", TRANSPORT},
+	{"features_without_version_1", TRANSPORT},
+	{"config_generation_counts", TRANSPORT},
+	{"kick_not_awaited", MOMENT},
+	{"queue_reset_is_quiet", MOMENT},
+};
+
+const char *suite_hidden_elsewhere(const struct vqsim_case *test)
+{
+	for (unsigned i = 0; i < sizeof(hidden) / sizeof(hidden[0]); i++)
+		if (strcmp(hidden[i].name, test->name) == 0)
+			return hidden[i].why;
+	return NULL;
+}
