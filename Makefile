@@ -103,7 +103,7 @@ HEADERS := $(filter-out vqsim/cli/% %internal.h, \
 
 # --- targets ----------------------------------------------------------------------------------
 
-.PHONY: all run check check-million check-mount fuzz fuzz-seeds perf perf-gate coverage ledger style deps install clean help FORCE
+.PHONY: all run check check-million check-mount check-linux check-crash check-peers fuzz fuzz-seeds perf perf-gate coverage ledger style deps install clean help FORCE
 
 all: build/vqsim ## Build the command build/vqsim and its libraries (the default)
 
@@ -120,13 +120,22 @@ check-mount: build/vqsim ## git, tar, sqlite3, fio, stress-ng on the fs device, 
 check-million: build/gcc/million ## One million files in one tree, as root and as an ordinary user
 	$(LIVE) sh ci/million.sh build/gcc/million
 
+check-linux: build/vqsim ## A real Linux as a guest (no virtual machine) on the served devices
+	$(LIVE) sh ci/linux.sh build/vqsim
+
+check-crash: build/vqsim ## Kill such guests at work; what they had fsync'ed must be there
+	$(LIVE) sh ci/linux-crash.sh build/vqsim
+
+check-peers: build/vqsim ## The suite against strangers' backends and our own, over vhost-user: a table
+	$(LIVE) sh ci/peers.sh build/vqsim
+
 fuzz: ## Run every fuzz target for TIME seconds
 	$(LIVE) sh ci/fuzz.sh $(FUZZERS)
 
 fuzz-seeds: build/gcc/seeds ## Write the seed corpora in fuzz/corpus anew
 	$< fuzz/corpus
 
-perf: $(PERFS) ## Measure: ns and device instructions per request, with plots
+perf: $(PERFS) build/vqsim ## Measure: ns and device instructions per request, with plots
 	$(LIVE) sh perf/perf.sh
 
 perf-gate: $(PERFS) ## Only what CI compares with perf/budget: instructions per request
@@ -142,7 +151,7 @@ style: ## Format, include direction, headers, documented tables, lengths
 	@sh ci/style.sh
 
 deps: ## Install what the targets need (they also do it when something is missing)
-	$(LIVE) sh ci/deps.sh build run check coverage fuzz perf
+	$(LIVE) sh ci/deps.sh build run check mount linux coverage fuzz perf
 
 install: all ## Install below PREFIX (and DESTDIR): command, libraries, headers, man page, vqsim.pc
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig
@@ -175,8 +184,11 @@ NEEDS_run       := run
 NEEDS_check     := tests $(filter memcheck style,$(V)) $(if $(filter clang%,$(CHECKED)),clang)
 NEEDS_check-mount := mount
 NEEDS_check-million := tests
+NEEDS_check-linux := linux
+NEEDS_check-crash := linux
+NEEDS_check-peers := peers
 NEEDS_fuzz      := fuzz
-NEEDS_perf      := perf
+NEEDS_perf      := perf peers
 NEEDS_perf-gate := perf
 NEEDS_coverage  := coverage
 NEEDS_ledger    := tests
@@ -252,7 +264,7 @@ $(TESTS:%=build/$(1)/tests/%): build/$(1)/tests/%: build/$(1)/obj/tests/%.o \
 
 # It runs the others.
 build/$(1)/tests/fs_dir_overlay_test: | $(patsubst %,build/$(1)/tests/%, \
-	$(filter-out %_overlay_test,$(filter fs_dir_% fs_xattr_kinds_test,$(TESTS))))
+	$(filter-out %_overlay_test,$(filter fs_dir_% fs_xattr_kinds_test fs_forget_test,$(TESTS))))
 
 $(FUZZERS:%=build/$(1)/replay_%): build/$(1)/replay_%: build/$(1)/obj/fuzz/target_%.o \
 	$(call objects,$(1),fuzz/replay.c $(FUZZ_SUPPORT)) $(call libraries,$(1))

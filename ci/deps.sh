@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Make sure that the tools of the named groups are there.
 #
-#   ci/deps.sh GROUP...     build run tests mount clang memcheck style check coverage fuzz perf
+#   ci/deps.sh GROUP...     build run tests mount linux peers clang memcheck style check coverage fuzz perf
 #
 # A tool counts as present when it works, wherever it came from; only what is missing is asked of
 # apt. Exit 0: all is there. Exit 2: it is not, and one line says what is needed. INSTALL=no
@@ -82,6 +82,21 @@ e2fsprogs() {
 	have mke2fs && have e2fsck && have debugfs
 }
 
+# Linux as a process, with the modules that drive our devices.
+uml() {
+	have linux.uml && [ -n "$(find /usr/lib/uml/modules -name virtiofs.ko 2>/dev/null)" ]
+}
+
+# For a guest that has no library at first; one that is linked dynamically needs some.
+static_busybox() {
+	have busybox && ! ldd "$(command -v busybox)" >/dev/null 2>&1
+}
+
+# Debian's package brings both; newer releases have no virtiofsd in it.
+peer_programs() {
+	have qemu-storage-daemon
+}
+
 # ${cc%% *}: the command itself, without its arguments.
 group() {
 	case $1 in
@@ -109,6 +124,21 @@ group() {
 		need stress-ng have stress-ng
 		need attr have setfattr
 		need acl have setfacl
+		;;
+	linux)
+		need user-mode-linux uml
+		need busybox-static static_busybox
+		need e2fsprogs e2fsprogs
+		need git have git
+		need tar have tar
+		need sqlite3 have sqlite3
+		need fio have fio
+		need attr have setfattr
+		need acl have setfacl
+		;;
+	peers)
+		need qemu-system-common peer_programs
+		need coreutils have timeout
 		;;
 	clang)
 		need clang have "${clang%% *}"

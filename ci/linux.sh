@@ -11,6 +11,8 @@
 #   files   a directory of the host, by virtiofs
 #   both    a disk and a file system in memory, at the same time
 #   again   after disk and files: what they left, on the same servers
+#   poll    rings without indirect descriptors and event index, and a disk whose server looks at its
+#           ring all the time instead of waiting for kicks
 #
 # User-Mode Linux has one processor, so its drivers use one request queue of those offered.
 
@@ -22,8 +24,8 @@ PATH=$PATH:/usr/sbin:/sbin
 
 script=ci/linux.sh
 work=$PWD/build/linux
-again="T=... make check-linux"
-limit=100 # seconds for one guest
+again="T=GUEST make check-linux"
+limit=240 # seconds for all guests that run at the same time
 vqsim=$(realpath "${1:-${VQSIM:-build/vqsim}}")
 . ci/linux/host.sh
 . ci/linux/tree.sh
@@ -32,8 +34,9 @@ disk_jobs=disk_probe,disk_mkfs,disk_tree,disk_discard,disk_grow,disk_zeroes,disk
 disk_jobs=$disk_jobs,disk_readonly,disk_umount,kernel_log
 files_jobs=files_tag,files_mount,files_tree,files_sqlite,files_git,files_fio,files_rebind
 files_jobs=$files_jobs,files_umount,kernel_log
-both_jobs=files_mount,files_tree_plain,both_copy,files_sqlite,files_git,files_umount,kernel_log
+both_jobs=files_mount,files_tree_plain,both_copy,files_sqlite,files_umount,kernel_log
 again_jobs=disk_again,files_again,kernel_log
+poll_jobs=files_mount,both_tree,kernel_log
 
 disk_mib=160
 grown_mib=288
@@ -44,7 +47,7 @@ serial=linux-disk-0001
 # All that tar can carry, as far as the host takes it.
 make_tree() {
 	mkdir -p "$1/sources" "$1/empty" "$1/modes"
-	cp -R devices vqsim "$1/sources"
+	cp -R devices ci "$1/sources"
 	for mode in 0000 0111 0444 0640 0777 2755 4755 6711 1644; do
 		echo "$mode" >"$1/modes/$mode"
 	done
@@ -74,8 +77,9 @@ make_tree() {
 }
 
 make_repository() {
+	export GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_SYSTEM=/dev/null
 	git init -q "$1"
-	cp -R devices ci "$1/"
+	cp -R devices/blk devices/serve ci "$1/"
 	git -C "$1" add -A
 	git -C "$1" -c user.name=host -c user.email=host@localhost commit -q -m first
 }
@@ -106,9 +110,10 @@ make_inputs() {
 
 # --- the guests -----------------------------------------------------------------------------------
 
+# Packed rings are offered unless something is said of features; "all" leaves them out.
 serve_disk() {
 	serve disk_file blk --store "file:$work/disk.img" --queues 2 --id $serial
-	serve disk_ram blk --store ram:48M --queues 1
+	serve disk_ram blk --store ram:48M --features all
 	serve disk_frozen blk --store "file:$work/frozen.img" --read-only
 }
 
@@ -118,8 +123,13 @@ serve_files() {
 }
 
 serve_both() {
-	serve both_disk blk --store ram:64M --queues 4
-	serve both_files fs --tree ram --tag linux-files
+	serve both_disk blk --store ram:64M --queues 4 --features all
+	serve both_files fs --tree ram --tag linux-files --features all
+}
+
+serve_poll() {
+	serve poll_disk blk --store ram:64M --poll --features=-indirect_desc,-event_idx
+	serve poll_files fs --tree ram --tag linux-files --features=-indirect_desc,-event_idx
 }
 
 boot_disk() {
@@ -138,6 +148,10 @@ boot_again() {
 	boot again "" "$again_jobs" disk_file.sock:2 files_dir.sock:26
 }
 
+boot_poll() {
+	boot poll "" "$poll_jobs" poll_disk.sock:2 poll_files.sock:26
+}
+
 # What the guest of the disk asks for.
 reply() {
 	case $1 in
@@ -152,11 +166,12 @@ reply() {
 
 # --- what is left on the host ---------------------------------------------------------------------
 
+# (check asks for the status of it all, so that "set -e" does not end it.)
 host_disk() {
-	e2fsck -fn "$work/disk.img"
-	mkdir "$work/dumped"
-	debugfs -R "rdump sources $work/dumped" "$work/disk.img"
-	diff -r "$work/tree/sources" "$work/dumped/sources"
+	e2fsck -fn "$work/disk.img" &&
+		mkdir "$work/dumped" &&
+		debugfs -R "rdump sources $work/dumped" "$work/disk.img" &&
+		diff -r "$work/tree/sources" "$work/dumped/sources"
 }
 
 # --- the run --------------------------------------------------------------------------------------
@@ -174,8 +189,13 @@ jobs_of() {
 	eval "echo \"\$${1}_jobs\""
 }
 
-# finished GUEST...: wait for them and say what they found.
-finished() {
+# wave GUEST...: run them at the same time, and say what they found.
+wave() {
+	[ $# -ne 0 ] || return 0
+	for guest; do
+		"boot_$guest"
+	done
+	echo "linux: running: $*"
 	deadline=$(($(now_ms) + limit * 1000))
 	for guest; do
 		attend "$guest" "$deadline"
@@ -186,34 +206,37 @@ finished() {
 needs_tools
 rm -rf "$work"
 mkdir -p "$work"
-trap kill_everything EXIT
-trap 'exit 2' HUP INT TERM
+trap bury_everything EXIT
+trap 'exit 2' HUP INT PIPE TERM
 begin=$(now_ms)
 memory=$(memory_folder)
 make_initrd
 make_inputs
 
-guests=
+first=
 for guest in disk files both; do
-	! chosen $guest || guests="$guests $guest"
-done
-for guest in $guests; do
-	"serve_$guest"
-	"boot_$guest"
+	chosen $guest || continue
+	first="$first $guest"
+	serve_$guest
 done
 # shellcheck disable=SC2086
-finished $guests
-case $guests in
-*disk*files*)
-	boot_again
-	finished again
-	;;
-esac
+wave $first
+
+second=
+case $first in *disk*files*) second=again ;; esac
+if chosen poll; then
+	second="$second poll"
+	serve_poll
+fi
+[ -n "$first$second" ] || fail "no guest has '$T' in its name"
+# shellcheck disable=SC2086
+wave $second
+
 for server in $servers; do
 	check "$server: the server ends well" stop_server "$server"
 done
-case $guests in *disk*) check "host: e2fsck and the tree on the disk" host_disk ;; esac
-case $guests in *files*) check "host: the tree in the directory" \
+case $first in *disk*) check "host: e2fsck and the tree on the disk" host_disk ;; esac
+case $first in *files*) check "host: the tree in the directory" \
 	same_tree "$work/files/tree" "$work/tree.list" "$work/tree.sums" ;; esac
 echo "linux: $((($(now_ms) - begin) / 1000)) s"
 finish

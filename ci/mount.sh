@@ -23,7 +23,8 @@ point=$work/point
 stress_time=${SECONDS_OF_STRESS:-3}
 
 tests="dir:git dir:tar dir:sqlite dir:fio dir:stress ram:git ram:tar ram:sqlite ram:fio ram:stress
-	life:idle life:signal life:umount life:killed life:busy life:read_only"
+	life:idle life:signal life:umount life:killed life:busy life:read_only life:interrupt
+	life:crowd"
 
 # What a mount of a tree is given, so that both ring formats and several queues are seen.
 options_of() {
@@ -273,6 +274,48 @@ life_read_only() {
 	if touch "$point/file" || rm -f "$point/file"; then
 		return 1
 	fi
+	kill "$server"
+	ended 0
+	no_violations
+}
+
+# Whoever waits for a lock can be interrupted, and nobody is busy meanwhile.
+life_interrupt() {
+	start ram "$point"
+	flock "$point/file" sleep 4 &
+	holder=$!
+	sleep 0.5
+	before=$(ticks)
+	for signal in INT TERM KILL; do
+		status=0
+		timeout --preserve-status -s "$signal" 0.5 flock "$point/file" true || status=$?
+		[ "$status" -gt 128 ]
+	done
+	[ "$(ticks)" -le "$((before + 5))" ]
+	wait "$holder"
+	flock -n "$point/file" true
+	kill "$server"
+	ended 0
+	no_violations
+}
+
+# More wait for one lock than there is room for messages; others are served, and all get it.
+life_crowd() {
+	start ram "$point"
+	exec 8>"$point/file"
+	flock 8
+	waiting=
+	for _ in $(seq 200); do
+		timeout -s KILL 20 flock "$point/file" true &
+		waiting="$waiting $!"
+	done
+	sleep 1
+	timeout 10 stat -f "$point"
+	flock -u 8
+	for process in $waiting; do
+		wait "$process"
+	done
+	exec 8>&-
 	kill "$server"
 	ended 0
 	no_violations

@@ -12,7 +12,7 @@ trap 'rm -rf "$tmp"' EXIT
 trap 'exit 2' HUP INT TERM
 
 # find, not git: a release tarball is checked as well.
-find devices vqsim tests fuzz perf -name '*.[ch]' 2>/dev/null | sort >"$tmp/files"
+find devices vqsim tests fuzz perf ci -name '*.[ch]' 2>/dev/null | sort >"$tmp/files"
 grep '\.h$' "$tmp/files" >"$tmp/headers" || true
 # What `make install` gives to others.
 grep -E '^(devices|vqsim)/' "$tmp/headers" | grep -v -E '^vqsim/cli/|internal\.h$' \

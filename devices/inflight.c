@@ -35,18 +35,27 @@ void inflight_forget(void *area)
 	INFLIGHT_STORE(head->version, 0);
 }
 
-/* Whether an earlier queue has left something here. *error: it is nothing that we know. */
-bool inflight_begun(const struct virtio_queue_setup *setup, int *error)
+/* Of an enemy's area, or a fresh one, any answer will do. */
+static bool has_left(const void *area, size_t size, bool packed)
 {
-	const struct inflight_split *head = setup->inflight;
-	uint16_t version = INFLIGHT_LOAD(head->version);
+	size_t head = packed ? sizeof(struct inflight_packed) : sizeof(struct inflight_split);
+	size_t entry =
+		packed ? sizeof(struct inflight_packed_entry) : sizeof(struct inflight_split_entry);
+	const uint8_t *inflight = area;
 
-	*error = 0;
-	if (version == 0)
-		return false;
-	if (version != INFLIGHT_VERSION || INFLIGHT_LOAD(head->features) != 0)
-		*error = -EINVAL;
-	return true;
+	_Static_assert(offsetof(struct inflight_split_entry, inflight) == 0 &&
+			       offsetof(struct inflight_packed_entry, inflight) == 0,
+		       "an entry begins with the byte that is looked at");
+	for (size_t at = head; at + entry <= size; at += entry)
+		if (INFLIGHT_LOAD(inflight[at]))
+			return true;
+	return false;
+}
+
+void inflight_settle(void *area, size_t size, bool packed)
+{
+	if (!has_left(area, size, packed))
+		inflight_forget(area);
 }
 
 static int older_first(const void *a, const void *b)
@@ -70,17 +79,33 @@ void inflight_sort(struct inflight *inflight)
 int inflight_open(struct inflight *inflight, const struct virtio_queue_setup *setup, bool packed,
 		  const void *ring, struct virtio_queue_state *at)
 {
+	const struct inflight_split *head = setup->inflight;
+	uint16_t version;
 	int error;
 
 	*inflight = (struct inflight){0};
-	if ((uintptr_t)setup->inflight % sizeof(uint64_t) != 0 ||
+	if ((uintptr_t)head % sizeof(uint64_t) != 0 ||
 	    setup->inflight_size < inflight_area_size(packed, setup->size))
 		return -EINVAL;
+	version = INFLIGHT_LOAD(head->version);
+	if (version > INFLIGHT_VERSION || (version > 0 && INFLIGHT_LOAD(head->features) != 0))
+		return -EINVAL;
+	inflight->begun = version > 0;
 	error = packed ? inflight_packed_open(inflight, setup, ring, at)
 		       : inflight_split_open(inflight, setup, ring, at);
 	if (error)
 		inflight_close(inflight);
 	return error;
+}
+
+void inflight_begin(struct inflight *inflight, bool packed, const struct virtio_queue_state *at)
+{
+	if (inflight->begun)
+		return;
+	if (packed)
+		inflight_packed_begin(inflight, at);
+	else
+		inflight_split_begin(inflight, at);
 }
 
 void inflight_close(struct inflight *inflight)

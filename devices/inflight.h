@@ -95,10 +95,16 @@ size_t inflight_area_size(bool packed, uint16_t queue_size);
 
 /*
  * Nothing in the area counts any more; the next start takes virtio_queue_setup.resume. For a
- * transport whose driver resets the device or a queue, or that told the frontend where the queue
- * stands. The queue must be stopped.
+ * transport whose driver resets the device or a queue. The queue must be stopped.
  */
 void inflight_forget(void *area);
+
+/*
+ * The same for a transport that stopped a queue and told the frontend where it stands: that
+ * counts from now on. But if chains are left in the area, which is of size bytes, it stays: the queue
+ * was stopped before it could take them again, and only the area knows them.
+ */
+void inflight_settle(void *area, size_t size, bool packed);
 
 #ifdef __cplusplus
 }

@@ -41,6 +41,7 @@ struct inflight {
 		struct inflight_packed *packed;
 	};
 	uint32_t size;    /* entries */
+	bool begun;       /* by an earlier queue */
 	uint64_t counter; /* of the next chain */
 	struct inflight_left *left;
 	uint32_t left_count;
@@ -52,20 +53,24 @@ struct inflight {
 };
 
 /*
- * Take over the area of setup for a queue whose ring lies at ring (split: its used ring). *at is
- * where the queue resumes if the area is fresh, and becomes where it goes on if not.
+ * Take over the area of setup for a queue whose ring lies at ring (split: its used ring). If it is
+ * not fresh, *at becomes where the queue goes on.
  * Returns 0; -EINVAL: what stands in it is impossible; -ENOMEM. Then there is nothing to close.
  */
 int inflight_open(struct inflight *inflight, const struct virtio_queue_setup *setup, bool packed,
 		  const void *ring, struct virtio_queue_state *at);
+
+/* Begin a fresh one for a queue that starts at this state; any other stays as it is. */
+void inflight_begin(struct inflight *inflight, bool packed, const struct virtio_queue_state *at);
 void inflight_close(struct inflight *inflight);
 
-/* For inflight_open. */
+/* For these two. */
 int inflight_split_open(struct inflight *inflight, const struct virtio_queue_setup *setup,
 			const struct vring_used *used, struct virtio_queue_state *at);
 int inflight_packed_open(struct inflight *inflight, const struct virtio_queue_setup *setup,
 			 const struct vring_packed_desc *ring, struct virtio_queue_state *at);
-bool inflight_begun(const struct virtio_queue_setup *setup, int *error);
+void inflight_split_begin(struct inflight *inflight, const struct virtio_queue_state *at);
+void inflight_packed_begin(struct inflight *inflight, const struct virtio_queue_state *at);
 void inflight_sort(struct inflight *inflight);
 
 static inline struct inflight_split_entry *inflight_split_entries(struct inflight_split *area)

@@ -57,7 +57,7 @@ static struct inflight_packed_position load_position(const struct inflight_packe
 	return position;
 }
 
-static void begin(struct inflight *inflight, const struct virtio_queue_state *at)
+void inflight_packed_begin(struct inflight *inflight, const struct virtio_queue_state *at)
 {
 	struct inflight_packed *area = inflight->packed;
 	struct inflight_packed_entry *entries = inflight_packed_entries(area);
@@ -201,25 +201,19 @@ int inflight_packed_open(struct inflight *inflight, const struct virtio_queue_se
 			 const struct vring_packed_desc *ring, struct virtio_queue_state *at)
 {
 	struct inflight_packed *area = setup->inflight;
-	bool begun;
-	int error;
 
 	inflight->packed = area;
 	inflight->size = setup->size;
-	begun = inflight_begun(setup, &error);
-	if (begun)
+	if (inflight->begun)
 		inflight->size = INFLIGHT_LOAD(area->desc_num);
 	/* A larger area than the queue needs may be one for the largest queue. */
-	if (error || inflight->size < setup->size ||
+	if (inflight->size < setup->size ||
 	    inflight_area_size(true, (uint16_t)inflight->size) > setup->inflight_size)
 		return -EINVAL;
 	inflight->links = calloc(inflight->size, sizeof(*inflight->links));
 	if (!inflight->links)
 		return -ENOMEM;
-	if (begun)
-		return recover(inflight, setup, ring, at);
-	begin(inflight, at);
-	return 0;
+	return inflight->begun ? recover(inflight, setup, ring, at) : 0;
 }
 
 static void copy(struct inflight_packed_entry *entry, const struct vring_packed_desc *desc)

@@ -18,13 +18,16 @@
 #include <string.h>
 
 /* version comes last: a process that dies in here leaves an area that is still fresh. */
-static void begin(struct inflight_split *area, uint16_t size, uint16_t used_idx)
+void inflight_split_begin(struct inflight *inflight, const struct virtio_queue_state *at)
 {
-	memset(inflight_split_entries(area), 0, size * sizeof(struct inflight_split_entry));
+	struct inflight_split *area = inflight->split;
+
+	memset(inflight_split_entries(area), 0,
+	       inflight->size * sizeof(struct inflight_split_entry));
 	area->features = 0;
-	area->desc_num = size;
+	area->desc_num = (uint16_t)inflight->size;
 	area->last_batch_head = 0;
-	area->used_idx = used_idx;
+	area->used_idx = at->used_index;
 	INFLIGHT_STORE(area->version, INFLIGHT_VERSION);
 }
 
@@ -63,15 +66,12 @@ int inflight_split_open(struct inflight *inflight, const struct virtio_queue_set
 {
 	struct inflight_split *area = setup->inflight;
 	uint16_t used_idx = le16toh(__atomic_load_n(&used->idx, __ATOMIC_ACQUIRE));
-	int error;
 
 	inflight->split = area;
 	inflight->size = setup->size;
-	if (!inflight_begun(setup, &error)) {
-		begin(area, setup->size, at->used_index);
+	if (!inflight->begun)
 		return 0;
-	}
-	if (error || INFLIGHT_LOAD(area->desc_num) < setup->size ||
+	if (INFLIGHT_LOAD(area->desc_num) < setup->size ||
 	    !finish_batch(area, setup->size, used_idx))
 		return -EINVAL;
 	inflight->left = calloc(setup->size, sizeof(*inflight->left));

@@ -30,14 +30,20 @@ int noted_start(struct virtqueue *vq, const void *ring, struct virtio_queue_stat
 	if (!notes)
 		return -ENOMEM;
 	notes->pushed_count = 0;
-	notes->owed = inflight_begun(&vq->setup, &error);
 	error = inflight_open(&notes->inflight, &vq->setup, vq->packed, ring, at);
 	if (error) {
 		free(notes);
 		return error;
 	}
+	notes->owed = notes->inflight.begun;
 	vq->notes = notes;
 	return 0;
+}
+
+void noted_begin(struct virtqueue *vq, const struct virtio_queue_state *at)
+{
+	if (vq->notes)
+		inflight_begin(&vq->notes->inflight, vq->packed, at);
 }
 
 void noted_stop(struct virtqueue *vq)

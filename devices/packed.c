@@ -96,6 +96,7 @@ int packed_start(struct virtqueue *vq)
 		return error;
 	if (!possible(vq, &at))
 		return -EINVAL;
+	noted_begin(vq, &at);
 	/* Whoever served the queue before may have left DISABLE there; we want kicks. */
 	__atomic_store_n((uint32_t *)(void *)vq->packed_ring.device, 0, __ATOMIC_RELAXED);
 	if (vq->memory->dirty_log)

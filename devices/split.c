@@ -94,6 +94,7 @@ int split_start(struct virtqueue *vq)
 		return error;
 	if (!possible(vq, &at))
 		return -EINVAL;
+	noted_begin(vq, &at);
 	/* Whoever served the queue before may have left NO_NOTIFY there; we want kicks. */
 	__atomic_store_n(&vq->split.used->flags, 0, __ATOMIC_RELAXED);
 	if (vq->memory->dirty_log)

@@ -5,8 +5,8 @@
  *
  * Chains. There is one slot for every head that can be in flight. Free slots
  * form a stack, so that a device that completes at once uses the same, warm one
- * for ever; with IN_ORDER they form a queue (in_order.c). Segments stand in the slot; when they do not fit, they move to a
- * large block, of which there are few.
+ * for ever; with IN_ORDER they form a queue (in_order.c). Segments stand in the slot; when they
+ * do not fit, they move to a large block, of which there are few.
  *
  * Changes of the map. A queue works with one guest_map and looks, when it takes
  * chains, whether a newer one exists. Chains that are in flight at that moment

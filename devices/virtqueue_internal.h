@@ -274,11 +274,13 @@ bool in_order_publish(struct virtqueue *vq);
 
 /*
  * noted.c: a queue with an inflight area. noted_start takes the area over for the ring (split:
- * used ring), and changes *at, as inflight_open. noted_left: the chains that an earlier queue
+ * used ring), and changes *at, as inflight_open; noted_begin follows when the queue is sure to
+ * start. noted_left: the chains that an earlier queue
  * left; noted_again pops the oldest of them. noted_take: chain was popped, its slots of
  * a packed ring are those from position on.
  */
 int noted_start(struct virtqueue *vq, const void *ring, struct virtio_queue_state *at);
+void noted_begin(struct virtqueue *vq, const struct virtio_queue_state *at);
 void noted_stop(struct virtqueue *vq);
 uint32_t noted_left(const struct virtqueue *vq);
 struct virtqueue_chain *noted_again(struct virtqueue *vq);

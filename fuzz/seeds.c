@@ -15,6 +15,7 @@
 
 #include "support/decode.h"
 #include "support/fs_seeds.h"
+#include "support/vhost_ops.h"
 #include "tests/support/scenarios.h"
 
 #define SEED_SIZE_MAX 4096u
@@ -121,6 +122,20 @@ static void write_fs_seeds(const char *root)
 	printf("seeds: %u in %s\n", count, directory);
 }
 
+/* Operations stand in an input as they are in memory. */
+static void write_vhost_seeds(const char *root)
+{
+	char directory[PATH_SIZE];
+
+	join(directory, root, "vhost_user");
+	make_directory(directory);
+	for (unsigned i = 0; i < fuzz_vhost_seed_count; i++)
+		write_file(directory, fuzz_vhost_seeds[i].name,
+			   (const uint8_t *)fuzz_vhost_seeds[i].ops,
+			   fuzz_vhost_seeds[i].count * sizeof(fuzz_vhost_seeds[i].ops[0]));
+	printf("seeds: %u in %s\n", fuzz_vhost_seed_count, directory);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc != 2)
@@ -129,5 +144,6 @@ int main(int argc, char **argv)
 	for (unsigned i = 0; i < sizeof(corpora) / sizeof(corpora[0]); i++)
 		write_seeds(argv[1], &corpora[i]);
 	write_fs_seeds(argv[1]);
+	write_vhost_seeds(argv[1]);
 	return 0;
 }

@@ -2,7 +2,8 @@
 /*
  * Property: whatever a guest asks of a file-system device, with nodes and handles of earlier
  * replies or wrong ones, on any queue, in any framing, order and byte order, and in messages that
- * are none, every reply is one that FUSE allows, and on a tree in memory what the model predicts; and what fs_player.h and ring_split say holds.
+ * are none, every reply is one that FUSE allows and what the model predicts; and what fs_player.h
+ * and ring_split say holds.
  * Nothing outside of a shared directory is touched.
  *
  * The first byte chooses the tree: in memory, or a directory of the host in one of several ways.
@@ -46,7 +47,7 @@ static void print_ops(FILE *out, const struct fuzz_fs_op *ops, unsigned count)
 	}
 }
 
-static struct fs_tree *make_tree(uint8_t choice, bool *in_memory)
+static struct fs_tree *make_tree(uint8_t choice, enum fuzz_fs_kind *kind)
 {
 	static const struct fs_tree_ram_options ram = {.size_max = RAM_SIZE, .node_max = RAM_NODES};
 	static const struct fs_tree_dir_options dirs[] = {
@@ -56,8 +57,8 @@ static struct fs_tree *make_tree(uint8_t choice, bool *in_memory)
 	};
 	struct fs_tree *tree = NULL;
 
-	*in_memory = choice % 2 == 0;
-	if (*in_memory)
+	*kind = choice % 2 == 0 ? FUZZ_FS_RAM : choice / 2 % 3 == 2 ? FUZZ_FS_DIR_OWN : FUZZ_FS_DIR;
+	if (*kind == FUZZ_FS_RAM)
 		fuzz_must("ram", fs_tree_ram_create(&tree, &ram));
 	else
 		fuzz_must("dir",
@@ -68,15 +69,15 @@ static struct fs_tree *make_tree(uint8_t choice, bool *in_memory)
 static void run(uint8_t choice, const struct fuzz_fs_op *ops, unsigned count)
 {
 	int free_fd = fuzz_scratch_free_fd();
-	bool in_memory;
-	struct fs_tree *tree = make_tree(choice, &in_memory);
+	enum fuzz_fs_kind kind;
+	struct fs_tree *tree = make_tree(choice, &kind);
 
 	signal(SIGXFSZ, SIG_IGN); /* libFuzzer has its own by now */
-	fuzz_must("device", fuzz_fs_play(&player, tree, in_memory, ops, count));
+	fuzz_must("device", fuzz_fs_play(&player, tree, kind, ops, count));
 	if (fuzz_scratch_free_fd() != free_fd)
 		vqsim_referee_violation(&player.referee, VQSIM_RULE_FOOTPRINT, 1,
 					"a descriptor of the host is left open");
-	if (!in_memory && !fuzz_scratch_canary_intact())
+	if (kind != FUZZ_FS_RAM && !fuzz_scratch_canary_intact())
 		vqsim_referee_violation(&player.referee, VQSIM_RULE_FOOTPRINT, 1,
 					"a file beside the shared directory was touched");
 }

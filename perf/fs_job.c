@@ -72,8 +72,9 @@ static void init_requests(struct job *job, uint32_t read_size)
 	read->size = read_size;
 }
 
-static struct job *begin(uint32_t read_size)
+static struct job *begin(uint32_t read_size, unsigned flags)
 {
+	const struct fs_tree_dir_options options = {.flags = flags};
 	const char *root = getenv("TMPDIR");
 	struct job *job = aligned_alloc(_Alignof(struct job), sizeof(*job));
 	struct fs_tree *tree;
@@ -85,7 +86,7 @@ static struct job *begin(uint32_t read_size)
 	must(job->path, mkdtemp(job->path));
 	job->fd = open(job->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	must(job->path, job->fd >= 0);
-	error = fs_tree_dir_create(&tree, job->path, NULL);
+	error = fs_tree_dir_create(&tree, job->path, &options);
 	if (error)
 		perf_fs_die(job->path, error);
 	perf_fs_load_init(&job->load, tree, read_size);
@@ -178,7 +179,7 @@ static void large_plain(struct job *job)
 
 void perf_fs_large(struct perf_fs_pairs *pairs)
 {
-	struct job *job = begin(REQUEST_SIZE);
+	struct job *job = begin(REQUEST_SIZE, 0);
 	const char *name = job->names[0];
 
 	make_file(job->fd, name, LARGE_SIZE);
@@ -219,9 +220,9 @@ static void small_plain(struct job *job)
 	}
 }
 
-void perf_fs_small(struct perf_fs_pairs *pairs)
+void perf_fs_small(struct perf_fs_pairs *pairs, bool exclusive)
 {
-	struct job *job = begin(SMALL_SIZE);
+	struct job *job = begin(SMALL_SIZE, exclusive ? FS_DIR_EXCLUSIVE : 0);
 
 	for (unsigned i = 0; i < SMALL_FILES; i++)
 		make_file(job->fd, job->names[i], SMALL_SIZE);

@@ -8,6 +8,7 @@
 #ifndef PERF_FS_JOB_H
 #define PERF_FS_JOB_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define PERF_FS_PAIRS 15u
@@ -20,7 +21,10 @@ struct perf_fs_pairs {
 /* 100 MB in requests of 1 MiB; and with pread into the same memory. */
 void perf_fs_large(struct perf_fs_pairs *pairs);
 
-/* 10 000 files of 1 KiB: LOOKUP, OPEN, READ, RELEASE; and fstatat, openat, pread, close. */
-void perf_fs_small(struct perf_fs_pairs *pairs);
+/*
+ * 10 000 files of 1 KiB: LOOKUP, OPEN, READ, RELEASE; and fstatat, openat, pread, close. exclusive:
+ * on a directory whose names nobody else changes (FS_DIR_EXCLUSIVE).
+ */
+void perf_fs_small(struct perf_fs_pairs *pairs, bool exclusive);
 
 #endif

@@ -5,6 +5,7 @@
 #   perf/perf.sh           everything; exit 1 if a bar is short
 #   perf/perf.sh gate      instructions only, against perf/budget; exit 1 if one is above
 #   perf/perf.sh budget    write perf/budget anew from what is measured now
+#   perf/perf.sh sockets   a served device against a backend of somebody else
 #
 # Instructions are those of the device (inside perf_device_progress) without the C library, whose
 # memcpy differs with the processor. They are the same in every run, so a gate on them can be tight.
@@ -13,9 +14,12 @@ export LC_ALL=C
 
 perf=build/gcc/perf/perf
 perf_fs=build/gcc/perf/perf_fs
+vqsim=$PWD/build/vqsim
 out=build/perf
 budget=perf/budget
 processes=7
+socket_pairs=9
+socket_requests=300000
 gcc=${GCC:-gcc}
 gated="null-b1 null-b32 null-packed-b1 null-packed-b32 null-in-order-b1 null-in-order-b32
 	null-packed-in-order-b32 null-4k-b32 blk-4k-b1 blk-4k-b32
@@ -152,9 +156,58 @@ bars() {
 	# 0.9 of the speed.
 	bar fs-read-100MB-time-ratio "$(value fs-read-100MB "$out/jobs")" 1.11
 	bar fs-10000-files-time-ratio "$(value fs-10000-files "$out/jobs")" 1.3
+	# Without the promise of FS_DIR_EXCLUSIVE: system calls alone are 1.55.
+	bar fs-10000-files-shared-time-ratio "$(value fs-10000-files-shared "$out/jobs")" 2.0
 	bar first-use-ms "$(awk '$2 > max { max = $2 } END { print max }' "$out/first-use")" 10
 	bar allocations-per-request \
 		"$(awk '{ calls += $2; requests += $3 } END { print calls / requests }' "$out/allocations")" 0
+}
+
+# on PROCESSOR COMMAND... : there alone, if there are two of them.
+on() {
+	processor=$1
+	shift
+	if [ "$(nproc)" -gt 1 ] && command -v taskset >/dev/null 2>&1; then
+		taskset -c "$processor" "$@"
+	else
+		"$@"
+	fi
+}
+
+# socket_ns COMMAND... : ns a request of what the command serves at the socket "served".
+socket_ns() {
+	on 0 "$vqsim" run blk --device vhost-user:served --spawn "exec $*" --no-referee \
+		--workload read --depth 32 --block-size 4K --requests "$socket_requests" --json \
+		2>/dev/null | awk -F '[:,]' '/"ns_per_request"/ { print $2 + 0 }'
+}
+
+# Ours on memory against a backend that moves no data at all, in turn, with the same guest. The
+# processors of a host that has others do not matter so: each of the two has one of its own.
+sockets() {
+	command -v qemu-storage-daemon >/dev/null 2>&1 || return 0
+	mkdir -p "$out/socket"
+	there=$PWD
+	cd "$out/socket"
+	pin=
+	[ "$(nproc)" -le 1 ] || ! command -v taskset >/dev/null 2>&1 || pin="taskset -c 1"
+	i=0
+	while [ $((i += 1)) -le "$socket_pairs" ]; do
+		ours=$(socket_ns $pin "$vqsim" serve blk --store ram:16M --socket served)
+		theirs=$(socket_ns $pin qemu-storage-daemon \
+			--blockdev driver=null-co,node-name=d,size=16777216 \
+			--export type=vhost-user-blk,id=e,node-name=d,addr.type=unix,addr.path=served)
+		echo "$ours $theirs"
+	done >pairs
+	cd "$there"
+	awk '{ print $1 / $2, $1, $2 }' "$out/socket/pairs" | sort -n | awk '
+		{ line[NR] = $0 }
+		END { print line[int((NR + 1) / 2)] }' >"$out/socket/median"
+	awk '{
+		printf "over a socket, 4 KiB reads at depth 32: vqsim serve %.0f ns, ", $2
+		printf "qemu-storage-daemon null-co %.0f ns, %.2f times as fast\n", $3, 1 / $1
+	}' "$out/socket/median"
+	# 1.5 times as fast.
+	bar socket-4k-time-ratio "$(awk '{ print $1 }' "$out/socket/median")" 0.667
 }
 
 plot() {
@@ -198,15 +251,21 @@ all() {
 	echo "machine: memcpy of 4 KiB $(value memcpy-4k "$out/machine") ns"
 	plot
 	bars
+	sockets
 	return "$short"
 }
 
 case ${1:-all} in
 all) all ;;
+sockets)
+	short=0
+	sockets
+	exit "$short"
+	;;
 gate | --gate) gate ;;
 budget) write_budget ;;
 *)
-	echo "usage: perf/perf.sh [gate | budget]" >&2
+	echo "usage: perf/perf.sh [gate | budget | sockets]" >&2
 	exit 2
 	;;
 esac

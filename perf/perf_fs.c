@@ -106,8 +106,10 @@ static int print_jobs(void)
 
 	perf_fs_large(&pairs);
 	print_pairs("fs-read-100MB", &pairs);
-	perf_fs_small(&pairs);
+	perf_fs_small(&pairs, true);
 	print_pairs("fs-10000-files", &pairs);
+	perf_fs_small(&pairs, false);
+	print_pairs("fs-10000-files-shared", &pairs);
 	return 0;
 }
 

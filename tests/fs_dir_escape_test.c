@@ -26,6 +26,8 @@ static const unsigned ways[] = {
 	FS_DIR_NO_OPENAT2,
 	FS_DIR_NO_HANDLES,
 	FS_DIR_NO_OPENAT2 | FS_DIR_NO_HANDLES,
+	FS_DIR_EXCLUSIVE,
+	FS_DIR_EXCLUSIVE | FS_DIR_NO_HANDLES,
 };
 
 #define WAYS (sizeof(ways) / sizeof(ways[0]))

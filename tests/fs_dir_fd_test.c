@@ -16,7 +16,13 @@
 
 #define FD_MAX 32u
 
-static const unsigned ways[] = {0, FS_DIR_NO_HANDLES, FS_DIR_NO_OPENAT2};
+static const unsigned ways[] = {
+	0,
+	FS_DIR_NO_HANDLES,
+	FS_DIR_NO_OPENAT2,
+	FS_DIR_EXCLUSIVE,
+	FS_DIR_EXCLUSIVE | FS_DIR_NO_HANDLES,
+};
 
 #define WAYS (sizeof(ways) / sizeof(ways[0]))
 

@@ -202,7 +202,10 @@ static bool reuse_number(const char *path, ino_t ino)
 	return false;
 }
 
-/* The inode is not held: descriptors were given up. On an overlay, of files that are younger than the tree. */
+/*
+ * The inode is not held: descriptors were given up. An overlay's files are told apart so only if
+ * they are younger than the tree.
+ */
 static void a_number_that_is_used_again_is_another_file(void **state)
 {
 	(void)state;

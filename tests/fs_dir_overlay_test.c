@@ -120,10 +120,11 @@ int main(void)
 		program, passes_on_an_overlay, NULL, NULL, program \
 	}
 	const struct CMUnitTest tests[] = {
-		TEST("fs_dir_test"),          TEST("fs_dir_cred_test"),
-		TEST("fs_dir_escape_test"),   TEST("fs_dir_fd_test"),
-		TEST("fs_dir_identity_test"), TEST("fs_dir_list_test"),
-		TEST("fs_xattr_kinds_test"),
+		TEST("fs_dir_test"),           TEST("fs_dir_cred_test"),
+		TEST("fs_dir_escape_test"),    TEST("fs_dir_fd_test"),
+		TEST("fs_dir_identity_test"),  TEST("fs_dir_list_test"),
+		TEST("fs_xattr_kinds_test"),   TEST("fs_forget_test"),
+		TEST("fs_dir_exclusive_test"),
 	};
 
 	return cmocka_run_group_tests_name("fs_dir_overlay", tests, set_up, tear_down);

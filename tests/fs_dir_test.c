@@ -18,7 +18,7 @@
 #include "tests/support/dir_share.h"
 #include "tests/support/tree_script.h"
 
-static const unsigned ways[] = {0, FS_DIR_NO_OPENAT2, FS_DIR_NO_HANDLES};
+static const unsigned ways[] = {0, FS_DIR_NO_OPENAT2, FS_DIR_NO_HANDLES, FS_DIR_EXCLUSIVE};
 
 #define WAYS (sizeof(ways) / sizeof(ways[0]))
 

@@ -2,6 +2,7 @@
 /*
  * INTERRUPT through the bridge. A kernel that reads EAGAIN as its answer sends it again at once, so
  * a device that answers so for as long as it has not begun with the message would keep both busy.
+ * Such a device takes all the slots, too.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,12 +17,13 @@
 
 #include "tests/support/bridge_stage.h"
 
-/* A session that has not begun with anything: it keeps one request until it is let go. */
+/* A session that has not begun with anything: it keeps requests until it is let go. */
 struct idler {
 	struct fs_session base;
 	struct fs_session_queue queues[BRIDGE_QUEUES + 1];
 	unsigned queue_count;
-	struct fs_request *kept;
+	struct fs_request *kept[BRIDGE_SLOTS];
+	unsigned kept_count;
 	bool let_go;
 	unsigned interrupts;
 };
@@ -60,7 +62,8 @@ static enum fs_submit idler_submit(struct fs_session_queue *queue, struct fs_req
 
 	iov_window_read(&request->in, &in, sizeof(in));
 	if (in.opcode != FUSE_INTERRUPT) {
-		idler->kept = request;
+		assert_in_range(idler->kept_count, 0, BRIDGE_SLOTS - 1);
+		idler->kept[idler->kept_count++] = request;
 		return FS_QUEUED;
 	}
 	idler->interrupts++;
@@ -71,14 +74,16 @@ static enum fs_submit idler_submit(struct fs_session_queue *queue, struct fs_req
 static unsigned idler_poll(struct fs_session_queue *queue)
 {
 	struct idler *idler = (struct idler *)queue->session;
-	struct fs_request *request = idler->kept;
+	unsigned count = idler->kept_count;
 
-	if (!idler->let_go || !request)
+	if (!idler->let_go)
 		return 0;
-	idler->kept = NULL;
-	reply(request, -EIO);
-	request->done(request);
-	return 1;
+	for (unsigned i = 0; i < count; i++) {
+		reply(idler->kept[i], -EIO);
+		idler->kept[i]->done(idler->kept[i]);
+	}
+	idler->kept_count = 0;
+	return count;
 }
 
 static void idler_cancel(struct fs_session_queue *queue)
@@ -134,6 +139,35 @@ static void the_kernel_is_not_told_to_send_it_again(void **state)
 	bridge_tear_down(&to_end);
 }
 
+static void while_no_slot_is_free_nothing_is_read(void **state)
+{
+	struct idler idler = {.base.ops = &idler_ops};
+	struct bridge_stage *stage = bridge_stage_create(&idler.base);
+	struct pollfd fds[BRIDGE_QUEUES + 2];
+	void *to_end = stage;
+	int timeout;
+
+	(void)state;
+	for (unsigned i = 0; i <= BRIDGE_SLOTS; i++)
+		bridge_ask(stage, FUSE_STATFS, FUSE_ROOT_ID, NULL, 0);
+	vqsim_fuse_bridge_step(&stage->bridge);
+	assert_int_equal(idler.kept_count, BRIDGE_SLOTS);
+	assert_int_equal(stage->bridge.in_flight, BRIDGE_SLOTS);
+	assert_int_equal(vqsim_fuse_bridge_wait(&stage->bridge, fds, BRIDGE_QUEUES + 2, &timeout),
+			 0);
+	idler.let_go = true;
+	vqsim_fuse_bridge_step(&stage->bridge);
+	assert_int_equal(vqsim_fuse_bridge_wait(&stage->bridge, fds, BRIDGE_QUEUES + 2, &timeout),
+			 1);
+	assert_int_equal(fds[0].fd, stage->bridge.fd);
+	vqsim_fuse_bridge_step(&stage->bridge);
+	vqsim_fuse_bridge_step(&stage->bridge);
+	for (unsigned i = 0; i <= BRIDGE_SLOTS; i++)
+		assert_true(bridge_answered(stage));
+	assert_int_equal(stage->bridge.in_flight, 0);
+	bridge_tear_down(&to_end);
+}
+
 static void one_that_comes_with_its_message_finds_it(void **state)
 {
 	struct bridge_stage *stage = *state;
@@ -150,6 +184,39 @@ static void one_that_comes_with_its_message_finds_it(void **state)
 	assert_int_equal(stage->reply.header.error, 0);
 	vqsim_fuse_bridge_step(&stage->bridge);
 	assert_true(bridge_answered(stage));
+	assert_int_equal(stage->reply.header.unique, in.unique);
+	assert_int_equal(stage->reply.header.error, -EINTR);
+	assert_int_equal(stage->violations, 0);
+}
+
+/* Even if what came behind it filled hiprio, so that the device had to work in between. */
+static void one_that_comes_in_a_crowd_finds_its_message(void **state)
+{
+	struct bridge_stage *stage = *state;
+	const struct fuse_forget_in forget = {0};
+	struct pollfd fds[BRIDGE_QUEUES + 2];
+	struct fuse_interrupt_in in;
+	uint64_t node, handle;
+	int timeout;
+
+	bridge_begin(stage);
+	node = bridge_create(stage, &handle);
+	bridge_ask_lock(stage, node, handle, 1);
+	vqsim_fuse_bridge_step(&stage->bridge);
+	assert_true(bridge_answered(stage));
+	in.unique = bridge_ask_lock(stage, node, handle, 2);
+	bridge_ask(stage, FUSE_INTERRUPT, 0, &in, sizeof(in));
+	for (unsigned i = 0; i < BRIDGE_QUEUE_SIZE; i++)
+		bridge_ask(stage, FUSE_FORGET, node, &forget, sizeof(forget));
+	vqsim_fuse_bridge_step(&stage->bridge);
+	if (!bridge_answered(stage)) {
+		unsigned count =
+			vqsim_fuse_bridge_wait(&stage->bridge, fds, BRIDGE_QUEUES + 2, &timeout);
+
+		assert_int_equal(poll(fds, count, 0), 1);
+		vqsim_fuse_bridge_step(&stage->bridge);
+		assert_true(bridge_answered(stage));
+	}
 	assert_int_equal(stage->reply.header.unique, in.unique);
 	assert_int_equal(stage->reply.header.error, -EINTR);
 	assert_int_equal(stage->violations, 0);
@@ -176,7 +243,10 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, bridge_set_up, bridge_tear_down)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_kernel_is_not_told_to_send_it_again),
+		cmocka_unit_test(while_no_slot_is_free_nothing_is_read),
 		TEST(one_that_comes_with_its_message_finds_it),
+		cmocka_unit_test_setup_teardown(one_that_comes_in_a_crowd_finds_its_message,
+						bridge_set_up_wide, bridge_tear_down),
 		TEST(one_that_comes_too_late_is_dropped),
 	};
 

@@ -312,6 +312,50 @@ static void several_requests_are_in_flight(void **state)
 	}
 }
 
+/* A ring that is full of locks that wait takes nothing more; hiprio does, and ends them. */
+static void hiprio_ends_what_fills_the_ring(void **state)
+{
+	const struct fuse_file_lock taken = {.end = 9, .type = F_WRLCK, .pid = 1};
+	struct vqsim_fs_request waiting[16];
+	struct vqsim_fs_file file;
+
+	(void)state;
+	for (unsigned packed = 0; packed < 2; packed++) {
+		struct fs_bench *bench = fs_bench_create(
+			&(struct fs_bench_options){.packed = packed, .queue_size = 16});
+		struct vqsim_fs *fs = &bench->fs;
+
+		assert_int_equal(vqsim_fs_create(fs, ROOT, "file", O_RDWR, 0600, &file), 0);
+		assert_int_equal(vqsim_fs_setlk(fs, &file, 1, &taken, 0), 0);
+		for (unsigned i = 0; i < 16; i++) {
+			assert_int_equal(vqsim_fs_request_init(fs, &waiting[i], 0), 0);
+			vqsim_fs_make(fs, &waiting[i],
+				      &(struct vqsim_fs_args){.opcode = FUSE_SETLKW,
+							      .node = file.node,
+							      .handle = file.handle,
+							      .lock_owner = 2 + i,
+							      .lock = taken});
+			waiting[i].indirect = true;
+			assert_true(vqsim_fs_submit(fs, 1, &waiting[i]) >= 0);
+		}
+		vqsim_guest_publish(&bench->guest, 1);
+		assert_int_equal(vqsim_guest_run(&bench->guest, 1), VIRTIO_WAITING);
+		assert_int_equal(vqsim_fs_getattr(fs, file.node, NULL, NULL), VQSIM_FS_LOST);
+		for (unsigned i = 0; i < 16; i++)
+			assert_int_equal(vqsim_fs_interrupt(fs, waiting[i].unique), 0);
+		vqsim_guest_settle(&bench->guest, 1);
+		while (vqsim_fs_reap(fs, 1))
+			;
+		for (unsigned i = 0; i < 16; i++) {
+			assert_int_equal(waiting[i].result.error, -EINTR);
+			vqsim_fs_request_finish(&waiting[i]);
+		}
+		assert_int_equal(vqsim_fs_release(fs, &file), 0);
+		assert_int_equal(vqsim_fs_forget_all(fs), 0);
+		fs_bench_destroy(bench);
+	}
+}
+
 static void an_interrupt_for_nothing_may_be_answered(void **state)
 {
 	int error;
@@ -377,6 +421,7 @@ int main(void)
 		cmocka_unit_test(directories_are_read),
 		cmocka_unit_test(a_lock_waits_for_its_unlock_in_the_same_queue),
 		cmocka_unit_test(several_requests_are_in_flight),
+		cmocka_unit_test(hiprio_ends_what_fills_the_ring),
 		cmocka_unit_test(an_interrupt_for_nothing_may_be_answered),
 		cmocka_unit_test(finish_says_what_is_left),
 		cmocka_unit_test(many_lookups_are_counted),

@@ -227,12 +227,81 @@ static void a_change_that_is_lost_is_blamed(void **state)
 	}
 }
 
+/* One that began after another had come back cannot have been before it, whatever else is in flight. */
+static void what_is_over_is_before_what_begins(void **state)
+{
+	struct vqsim_fs_args waits;
+	struct fuse_entry_out entry;
+	struct stage stage;
+	struct vqsim_fs *fs;
+
+	(void)state;
+	stage_up(&stage);
+	fs = &stage.bench->fs;
+	waits = (struct vqsim_fs_args){.opcode = FUSE_LOOKUP, .node = ROOT, .name = "other"};
+	shuffle_fs_hold(stage.shuffle, orders[0], orders[0], 1);
+	stage.shuffle->keep = true;
+	stage.shuffle->skip = 2; /* the MKDIR */
+	vqsim_fs_make(fs, &stage.requests[0], &waits);
+	assert_true(vqsim_fs_submit(fs, 1, &stage.requests[0]) >= 0);
+	vqsim_guest_publish(fs->guest, 1);
+	assert_int_equal(vqsim_fs_mkdir(fs, ROOT, "new", 0755, &entry), 0);
+	assert_int_equal(vqsim_fs_lookup(fs, ROOT, "new", &entry), -ENOENT);
+	assert_int_equal(stage.bench->referee.violations, 0);
+	stage.shuffle->keep = false;
+	vqsim_guest_run(fs->guest, 1);
+	assert_non_null(vqsim_fs_reap(fs, 1));
+	assert_int_equal(stage.bench->referee.violations, 1);
+	assert_int_equal(stage.bench->referee.first.rule, VQSIM_RULE_TREE_ERROR);
+	stage.bench->referee.violations = 0;
+	stage_down(&stage);
+}
+
+/* Who waits for a lock keeps nothing else up, and gets it when it is free. */
+static void a_lock_that_waits(void **state)
+{
+	struct vqsim_fs_args args[MANY];
+	struct stage stage;
+	struct fuse_attr attr;
+	struct vqsim_fs *fs;
+
+	(void)state;
+	stage_up(&stage);
+	fs = &stage.bench->fs;
+	locks(&stage, args);
+	args[1].opcode = FUSE_SETLKW;
+	assert_int_equal(vqsim_fs_call(fs, &args[0], NULL), 0);
+	stage.shuffle->late = true;
+	vqsim_fs_make(fs, &stage.requests[1], &args[1]);
+	assert_true(vqsim_fs_submit(fs, 1, &stage.requests[1]) >= 0);
+	vqsim_guest_publish(fs->guest, 1);
+	assert_int_equal(vqsim_fs_getattr(fs, stage.file.node, NULL, &attr), 0);
+	assert_int_equal(vqsim_fs_write(fs, &stage.file, 0, "more", 4), 4);
+	assert_int_equal(vqsim_fs_call(fs, &args[2], NULL), 0);
+	assert_false(stage.requests[1].done);
+	assert_int_equal(stage.model.learned, 1); /* the root */
+	args[0].lock.type = F_UNLCK;
+	assert_int_equal(vqsim_fs_call(fs, &args[0], NULL), 0);
+	for (unsigned i = 0; i < 4 && !stage.requests[1].done; i++) {
+		vqsim_guest_run(fs->guest, 1);
+		vqsim_fs_reap(fs, 1);
+	}
+	assert_true(stage.requests[1].done);
+	assert_int_equal(vqsim_fs_call(fs, &args[2], NULL), 0);
+	assert_int_equal(fs->request.result.lock.pid, 1);
+	assert_int_equal(stage.model.learned, 1);
+	first_violation_fail(&stage.bench->first, stage.bench->referee.violations);
+	stage_down(&stage);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_order_is_right),
 		cmocka_unit_test(a_reply_that_no_order_gives_is_blamed),
 		cmocka_unit_test(a_change_that_is_lost_is_blamed),
+		cmocka_unit_test(what_is_over_is_before_what_begins),
+		cmocka_unit_test(a_lock_that_waits),
 	};
 
 	return cmocka_run_group_tests_name("model_order", tests, NULL, NULL);

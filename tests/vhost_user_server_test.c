@@ -22,7 +22,7 @@ static void test_one_frontend_after_the_other_is_served(void **state)
 	struct vhost_peer peer;
 
 	(void)state;
-	vhost_stage_serve(&stage, &(struct vhost_user_options){0});
+	vhost_stage_serve(&stage, &(struct vhost_user_options){0}, NULL);
 	for (unsigned i = 1; i <= 3; i++) {
 		vhost_stage_connect(&stage, &peer);
 		peer_set_up(&peer);
@@ -42,7 +42,7 @@ static void test_a_second_frontend_waits_for_the_first_to_go(void **state)
 	struct vhost_stage stage;
 
 	(void)state;
-	vhost_stage_serve(&stage, &(struct vhost_user_options){0});
+	vhost_stage_serve(&stage, &(struct vhost_user_options){0}, NULL);
 	vhost_stage_connect(&stage, &first);
 	peer_set_up(&first);
 	vhost_stage_connect(&stage, &second);
@@ -61,7 +61,7 @@ static void test_polling_needs_no_kick(void **state)
 	struct vhost_peer peer;
 
 	(void)state;
-	vhost_stage_serve(&stage, &(struct vhost_user_options){.poll = true});
+	vhost_stage_serve(&stage, &(struct vhost_user_options){.poll = true}, NULL);
 	vhost_stage_connect(&stage, &peer);
 	peer_set_up(&peer);
 	/* Kicks go where nobody reads them. */
@@ -78,7 +78,7 @@ static void test_a_ring_without_a_kick_descriptor_is_polled(void **state)
 	struct vhost_peer peer;
 
 	(void)state;
-	vhost_stage_serve(&stage, &(struct vhost_user_options){0});
+	vhost_stage_serve(&stage, &(struct vhost_user_options){0}, NULL);
 	vhost_stage_connect(&stage, &peer);
 	peer_set_up(&peer);
 	assert_int_equal(peer_tell_fd(&peer, VHOST_USER_SET_VRING_KICK, 0, -1), 0);
@@ -93,7 +93,7 @@ static void test_two_rings_are_served_at_the_same_time(void **state)
 	struct vhost_peer peer;
 
 	(void)state;
-	vhost_stage_serve(&stage, &(struct vhost_user_options){0});
+	vhost_stage_serve(&stage, &(struct vhost_user_options){0}, NULL);
 	vhost_stage_connect(&stage, &peer);
 	peer_set_up(&peer);
 	peer_start_ring(&peer, 1, 0);
@@ -114,7 +114,7 @@ static void test_messages_and_requests_do_not_starve_each_other(void **state)
 	struct vhost_peer peer;
 
 	(void)state;
-	vhost_stage_serve(&stage, &(struct vhost_user_options){.poll = true});
+	vhost_stage_serve(&stage, &(struct vhost_user_options){.poll = true}, NULL);
 	vhost_stage_connect(&stage, &peer);
 	peer_set_up(&peer);
 	for (unsigned n = 0; n < 100; n++) {
@@ -132,7 +132,7 @@ static void test_stop_ends_the_server_with_a_frontend_connected(void **state)
 	struct vhost_peer peer;
 
 	(void)state;
-	vhost_stage_serve(&stage, &(struct vhost_user_options){0});
+	vhost_stage_serve(&stage, &(struct vhost_user_options){0}, NULL);
 	vhost_stage_connect(&stage, &peer);
 	peer_set_up(&peer);
 	peer_read_sector(&peer, 0);
@@ -146,7 +146,7 @@ static void test_stop_ends_a_server_that_nobody_uses(void **state)
 	struct vhost_stage stage;
 
 	(void)state;
-	vhost_stage_serve(&stage, &(struct vhost_user_options){0});
+	vhost_stage_serve(&stage, &(struct vhost_user_options){0}, NULL);
 	vhost_stage_finish(&stage);
 }
 
@@ -158,7 +158,7 @@ static void test_a_resize_reaches_the_frontend(void **state)
 	int channel[2];
 
 	(void)state;
-	vhost_stage_serve(&stage, &(struct vhost_user_options){0});
+	vhost_stage_serve(&stage, &(struct vhost_user_options){0}, NULL);
 	vhost_stage_connect(&stage, &peer);
 	peer_negotiate(&peer, 0,
 		       PEER_PROTOCOL(REPLY_ACK) | PEER_PROTOCOL(CONFIG) |

@@ -46,7 +46,14 @@ int vqsim_fuse_bridge_init(struct vqsim_fuse_bridge *bridge, struct vqsim_fs *fs
 	if (fs->guest->queue_count < 2 || slots == 0)
 		vqsim_misuse(__func__, "%u queues and %u slots", fs->guest->queue_count, slots);
 	*bridge = (struct vqsim_fuse_bridge){
-		.fs = fs, .fd = fd, .max_write = max_write, .slot_max = slots, .next_queue = 1};
+		.fs = fs,
+		.fd = fd,
+		.max_write = max_write,
+		.slot_max = slots,
+		.lock_max = fuse_bridge_lock_max(fs->guest, slots),
+		.parked_end = &bridge->parked,
+		.next_queue = 1,
+	};
 	bridge->slots = calloc(slots, sizeof(*bridge->slots));
 	bridge->queues = calloc(fs->guest->queue_count, sizeof(*bridge->queues));
 	if (bridge->slots && bridge->queues)
@@ -61,6 +68,7 @@ void vqsim_fuse_bridge_finish(struct vqsim_fuse_bridge *bridge)
 		vqsim_fs_request_lose(&bridge->slots[i].request);
 		vqsim_fs_request_finish(&bridge->slots[i].request);
 	}
+	fuse_bridge_lock_finish(bridge);
 	free(bridge->slots);
 	free(bridge->queues);
 	memset(bridge, 0, sizeof(*bridge));
@@ -119,6 +127,7 @@ static int read_message(struct vqsim_fuse_bridge *bridge, struct vqsim_fuse_brid
 		return errno == EAGAIN ? 0 : -errno;
 	if (size == 0)
 		return -ENODEV;
+	slot->again = false;
 	return fuse_bridge_prepare(bridge->fs, slot, (size_t)size) ? 1 : -EPROTO;
 }
 
@@ -142,11 +151,10 @@ static void write_reply(struct vqsim_fuse_bridge *bridge, const void *reply, siz
 		end(bridge, -errno);
 }
 
-/* The device has no answer that could be passed on. */
-static void write_error(struct vqsim_fuse_bridge *bridge, const struct vqsim_fuse_bridge_slot *slot)
+void fuse_bridge_write_error(struct vqsim_fuse_bridge *bridge, uint64_t unique, int32_t error)
 {
 	const struct fuse_out_header header = {
-		.len = sizeof(header), .error = -EIO, .unique = slot->header.unique};
+		.len = sizeof(header), .error = error, .unique = unique};
 	bool refused;
 
 	write_reply(bridge, &header, sizeof(header), &refused);
@@ -206,8 +214,9 @@ static void answer(struct vqsim_fuse_bridge *bridge, struct vqsim_fuse_bridge_sl
 	    (request->args.opcode == FUSE_INTERRUPT &&
 	     (request->used_len == 0 || request->result.error == -EAGAIN)))
 		return;
+	/* The device has no answer that could be passed on. */
 	if (!is_sound(request)) {
-		write_error(bridge, slot);
+		fuse_bridge_write_error(bridge, slot->header.unique, -EIO);
 		return;
 	}
 	count_bytes(bridge, request);
@@ -216,7 +225,7 @@ static void answer(struct vqsim_fuse_bridge *bridge, struct vqsim_fuse_bridge_sl
 	if (!refused)
 		return;
 	refused_by_kernel(bridge, request);
-	write_error(bridge, slot);
+	fuse_bridge_write_error(bridge, slot->header.unique, -EIO);
 }
 
 static bool is_in_flight(const struct vqsim_fuse_bridge *bridge, uint64_t unique)
@@ -230,17 +239,14 @@ static bool is_in_flight(const struct vqsim_fuse_bridge *bridge, uint64_t unique
 	return false;
 }
 
-/* Whether it is an INTERRUPT of a message that the device has not begun with. */
-static bool is_early(const struct vqsim_fuse_bridge *bridge,
-		     const struct vqsim_fuse_bridge_slot *slot)
+/* Returns true: the device has not begun with the message that the INTERRUPT is of. */
+static bool interrupt(struct vqsim_fuse_bridge *bridge, const struct vqsim_fs_request *request)
 {
-	const struct vqsim_fs_request *request = &slot->request;
 	struct fuse_interrupt_in in;
 
-	if (slot->header.opcode != FUSE_INTERRUPT || request->result.error != -EAGAIN)
-		return false;
 	memcpy(&in, request->in + FS_IN_HEADER, sizeof(in));
-	return is_in_flight(bridge, in.unique);
+	return !fuse_bridge_lock_interrupt(bridge, in.unique) && request->result.error == -EAGAIN &&
+	       is_in_flight(bridge, in.unique);
 }
 
 static void answer_all(struct vqsim_fuse_bridge *bridge, uint16_t queue)
@@ -251,12 +257,13 @@ static void answer_all(struct vqsim_fuse_bridge *bridge, uint16_t queue)
 		struct vqsim_fuse_bridge_slot *slot = request->opaque;
 
 		bridge->in_flight--;
-		if (is_early(bridge, slot)) {
+		if (slot->header.opcode == FUSE_INTERRUPT && interrupt(bridge, request)) {
 			slot->next = bridge->early;
 			bridge->early = slot;
 			continue;
 		}
-		answer(bridge, slot);
+		if (!fuse_bridge_lock_came(bridge, slot))
+			answer(bridge, slot);
 		give_slot(bridge, slot);
 	}
 }
@@ -294,6 +301,7 @@ static bool submit_to(struct vqsim_fuse_bridge *bridge, uint16_t queue,
 		return false;
 	bridge->queues[queue].added = true;
 	bridge->in_flight++;
+	fuse_bridge_lock_sent(bridge, slot);
 	return true;
 }
 
@@ -310,17 +318,32 @@ static bool submit(struct vqsim_fuse_bridge *bridge, struct vqsim_fuse_bridge_sl
 	if (belongs_to_hiprio(slot->header.opcode)) {
 		if (submit_to(bridge, VQSIM_FS_HIPRIO, slot))
 			return true;
-		run_queue(bridge, VQSIM_FS_HIPRIO);
+		run_queues(bridge);
 		return submit_to(bridge, VQSIM_FS_HIPRIO, slot);
 	}
+	if (slot->header.opcode == FUSE_SETLKW)
+		fuse_bridge_lock_choose(bridge, slot);
 	for (uint16_t i = 0; i < requests; i++) {
 		uint16_t queue = bridge->next_queue;
 
-		bridge->next_queue = (uint16_t)(queue % requests + 1);
+		/* As queues are run and reaped, so that those that are parked again keep their order. */
+		if (slot->again)
+			queue = i + 1u;
+		else
+			bridge->next_queue = (uint16_t)(queue % requests + 1);
 		if (submit_to(bridge, queue, slot))
 			return true;
 	}
 	return false;
+}
+
+/* Returns false: there is none, or it is held still. */
+static bool send_held(struct vqsim_fuse_bridge *bridge)
+{
+	if (!bridge->held || !submit(bridge, bridge->held))
+		return false;
+	bridge->held = NULL;
+	return true;
 }
 
 /*
@@ -340,6 +363,46 @@ static void send_early(struct vqsim_fuse_bridge *bridge)
 		slot->next = bridge->early;
 		bridge->early = slot;
 	}
+}
+
+/* Returns false: there is none, or no room for it now. */
+static bool send_parked(struct vqsim_fuse_bridge *bridge)
+{
+	struct vqsim_fuse_bridge_slot *slot = bridge->parked ? take_slot(bridge) : NULL;
+
+	if (!slot)
+		return false;
+	fuse_bridge_lock_load(bridge, slot);
+	if (submit(bridge, slot)) {
+		fuse_bridge_lock_drop_first(bridge);
+		return true;
+	}
+	give_slot(bridge, slot);
+	return false;
+}
+
+/*
+ * All that are parked ask again, once. Returns false: not all could; then others have the room, and
+ * the end of theirs brings another step.
+ */
+static bool ask_again(struct vqsim_fuse_bridge *bridge)
+{
+	uint32_t left, sent;
+
+	/* Those that were let go in the device come before the first that is parked. */
+	run_queues(bridge);
+	left = bridge->parked_count;
+	bridge->stirred = false;
+	for (; left > 0; left -= sent) {
+		for (sent = 0; sent < left && send_parked(bridge); sent++)
+			;
+		if (sent == 0) {
+			bridge->stirred = true;
+			return false;
+		}
+		run_queues(bridge);
+	}
+	return true;
 }
 
 /* Returns false: no more now. */
@@ -367,17 +430,19 @@ static bool take_message(struct vqsim_fuse_bridge *bridge, uint32_t *bytes)
 
 void vqsim_fuse_bridge_step(struct vqsim_fuse_bridge *bridge)
 {
-	struct vqsim_fuse_bridge_slot *held = bridge->held;
 	uint32_t bytes = 0;
 
-	bridge->held = NULL;
-	if (held && !submit(bridge, held))
-		bridge->held = held;
+	send_held(bridge);
 	send_early(bridge);
 	while (!bridge->over && !bridge->held && bytes < STEP_BYTES)
 		if (!take_message(bridge, &bytes))
 			break;
 	run_queues(bridge);
+	/* If all came back at once, nothing else would bring another step. */
+	if (send_held(bridge))
+		run_queues(bridge);
+	while (bridge->stirred && bridge->parked && ask_again(bridge))
+		;
 }
 
 /* Whether another message can be taken. */

@@ -10,7 +10,9 @@
  *
  * FORGET, BATCH_FORGET and INTERRUPT go to hiprio, the rest in turn to the request
  * queues. An INTERRUPT that the device cannot obey yet (EAGAIN) stays here, and is sent to it
- * again in each step until it can be, or its message is over. Beside what guest_fs.h checks of every reply, the size of what an operation
+ * again in each step until it can be, or its message is over. Any number of locks may be waited
+ * for: those that find no place in the device wait here, and ask again when one may be free.
+ * Beside what guest_fs.h checks of every reply, the size of what an operation
  * answers is; a reply that the kernel cannot be given becomes EIO. Violations are the referee's.
  *
  * Threads: one.
@@ -32,6 +34,7 @@ extern "C" {
 #define VQSIM_FUSE_BRIDGE_EXTRA 4096u
 
 struct vqsim_fuse_bridge_slot;
+struct vqsim_fuse_bridge_parked;
 
 struct vqsim_fuse_bridge {
 	struct vqsim_fs *fs;
@@ -46,6 +49,10 @@ struct vqsim_fuse_bridge {
 
 	/* Private. Slots get their guest memory when they are first needed. */
 	uint16_t slot_max, slot_count, in_flight;
+	uint16_t lock_max, locks; /* SETLKW that may be in the device, and are */
+	bool stirred;             /* locks may be free that were not */
+	uint32_t parked_count;    /* SETLKW that wait here */
+	struct vqsim_fuse_bridge_parked *parked, **parked_end;
 	struct vqsim_fuse_bridge_slot *slots, *free;
 	struct vqsim_fuse_bridge_slot *held;  /* no ring had room for it */
 	struct vqsim_fuse_bridge_slot *early; /* INTERRUPTs that the device is to see again */
@@ -54,7 +61,8 @@ struct vqsim_fuse_bridge {
 };
 
 /*
- * Guest memory that a bridge needs for this many messages at a time. max_write is what the
+ * Guest memory that a bridge needs for this many messages at a time; locks that are waited for take no
+ * more than half of them. max_write is what the
  * device will allow a WRITE to have.
  */
 uint64_t vqsim_fuse_bridge_memory(uint32_t max_write, uint16_t slots);

@@ -86,6 +86,7 @@ int vqsim_guest_init(struct vqsim_guest *guest, struct vqsim_memory *memory,
 		vqsim_remote_watch(device, look, guest);
 	if (referee) {
 		referee->device_id = device->ops->device_id;
+		referee->elsewhere = vqsim_remote_is(device);
 		vqsim_referee_taken_over(referee);
 	}
 	return 0;
@@ -357,8 +358,12 @@ int vqsim_guest_add(struct vqsim_guest *guest, uint16_t queue, const struct vqsi
 
 bool vqsim_guest_publish(struct vqsim_guest *guest, uint16_t queue)
 {
-	bool wanted = vqsim_driver_publish(driver_at(guest, queue, __func__));
+	struct vqsim_driver *driver = driver_at(guest, queue, __func__);
+	bool wanted;
 
+	if (guest->referee && guest->referee->elsewhere && driver->unpublished)
+		vqsim_referee_publishing(guest->referee, queue, driver->head_flags);
+	wanted = vqsim_driver_publish(driver);
 	if (guest->referee)
 		vqsim_referee_published(guest->referee, queue);
 	if (wanted)

@@ -311,8 +311,12 @@ int vqsim_fs_call(struct vqsim_fs *fs, const struct vqsim_fs_args *args,
 	struct vqsim_fs_request *request = &fs->request;
 	int error;
 
-	if (request->fs)
-		vqsim_misuse(__func__, "an earlier request is lost");
+	/* A device that lost one may still write to its memory. */
+	if (request->fs) {
+		if (result)
+			*result = (struct vqsim_fs_result){.error = VQSIM_FS_LOST};
+		return VQSIM_FS_LOST;
+	}
 	vqsim_fs_make(fs, request, args);
 	if (fs->whole)
 		request->readable_cuts = request->writable_cuts = &uncut;

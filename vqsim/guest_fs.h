@@ -236,7 +236,10 @@ struct vqsim_fs_request *vqsim_fs_reap(struct vqsim_fs *fs, uint16_t queue);
  */
 int vqsim_fs_do(struct vqsim_fs *fs, uint16_t queue, struct vqsim_fs_request *request);
 
-/* Make and do, on the queue that the opcode belongs to. result may be NULL; data is valid until the next call. */
+/*
+ * Make and do, on the queue that the opcode belongs to. result may be NULL; data is valid until
+ * the next call. Once one was lost all that follow are, until the client is made anew.
+ */
 int vqsim_fs_call(struct vqsim_fs *fs, const struct vqsim_fs_args *args,
 		  struct vqsim_fs_result *result);
 

@@ -186,7 +186,7 @@ static int introduce(struct remote *remote)
 	return error;
 }
 
-static int reach(struct remote *remote, bool patient)
+static int try_to_reach(struct remote *remote, bool patient)
 {
 	const struct vqsim_remote_options *o = &remote->options;
 	struct remote_channel *channel = &remote->channel;
@@ -205,6 +205,22 @@ static int reach(struct remote *remote, bool patient)
 	remote->has_memory = remote->is_live = remote->is_ended = false;
 	remote->region_count = 0;
 	return introduce(remote);
+}
+
+/* Somebody who is about to end may still listen, and then answers nothing. */
+static int reach(struct remote *remote, bool patient)
+{
+	uint64_t until = remote_now() + remote->options.deadline;
+	int error;
+
+	do {
+		remote->offered = 0;
+		if (!remote->channel.faulty)
+			remote->channel.text[0] = '\0';
+		error = try_to_reach(remote, patient);
+	} while (error == -EPIPE && remote->offered == 0 && (patient || remote->options.server) &&
+		 remote_now() < until);
+	return error;
 }
 
 void remote_pass_on(struct remote *remote)

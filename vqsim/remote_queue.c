@@ -10,6 +10,7 @@
 #include <endian.h>
 #include <errno.h>
 #include <poll.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -23,7 +24,8 @@
 #define UNKNOWN_MAX 30
 
 /* Looks at the ring before the thread goes to sleep for a notification. */
-#define SPINS 2000u
+#define SPINS         2000u
+#define SPINS_AT_ONCE 64u
 
 static void close_fds(struct remote_queue *queue)
 {
@@ -281,6 +283,9 @@ static enum vqsim_remote_look look_often(const struct remote *remote, uint16_t i
 #if defined(__x86_64__) || defined(__i386__)
 		__builtin_ia32_pause();
 #endif
+		/* The backend may have but this processor. */
+		if (i % SPINS_AT_ONCE == 0)
+			sched_yield();
 		seen = look(remote, index);
 	}
 	return seen;

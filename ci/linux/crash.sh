@@ -21,6 +21,8 @@ crash_check() {
 }
 
 crash_work() {
+	mountpoint -q /tmp/disk
+	mountpoint -q /tmp/files
 	for where in disk files; do
 		/work/guest/keep noise "/tmp/$where" &
 		/work/guest/keep work $where "/tmp/$where" "$round" >/dev/console &

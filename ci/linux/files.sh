@@ -74,7 +74,7 @@ files_git() {
 	git config --global safe.directory '*'
 	git config --global user.name guest
 	git config --global user.email guest@localhost
-	cd /tmp/files
+	cd /tmp/files || return
 	git clone -q --no-local /work/repo clone
 	git -C clone fsck --strict --no-progress
 	diff -r --exclude=.git /work/repo clone
@@ -85,7 +85,7 @@ files_git() {
 	git -C back fsck --strict --no-progress
 	diff -r --exclude=.git clone back
 	[ -z "$(git -C clone status --porcelain)" ]
-	cd /tmp
+	cd /tmp || return
 	rm -rf /tmp/files/back
 }
 
@@ -98,13 +98,12 @@ files_fio() {
 		--name=direct --rw=randrw --bs=8k --direct=1 --ioengine=libaio --iodepth=16 --stonewall \
 		--name=mapped --rw=randrw --bs=4k --ioengine=mmap --size=4M --stonewall
 	rm -r /tmp/files/fio
-	echo "= $(awk -F 'IOPS=|,' '/IOPS=/ { n = n " " $2 } END { print "IOPS" n }' /tmp/fio.out)"
 }
 
 # The driver leaves the device and takes it again, on the same connection.
 files_rebind() {
 	umount /tmp/files
-	for _ in 1 2 3; do
+	for _ in 1 2; do
 		name=$(basename "$(dirname "$(grep -l '^0x001a' /sys/bus/virtio/devices/*/device)")")
 		echo "$name" >/sys/bus/virtio/drivers/virtiofs/unbind
 		fails mount -t virtiofs "$files_tag" /tmp/files
@@ -131,9 +130,25 @@ files_again() {
 	umount /tmp/files
 }
 
+both_tree() {
+	mkfs.ext4 -q -F "$disk"
+	mount_disk
+	mkdir /tmp/disk/tree /tmp/files/tree
+	tar -C /tmp/files/tree -xpf /work/tree.tar &
+	tar -C /tmp/disk/tree -xpf /work/tree.tar
+	wait $!
+	umount /tmp/disk
+	mount_disk
+	for copy in /tmp/disk/tree /tmp/files/tree; do
+		sum_tree "$copy" | diff /work/tree.sums -
+	done
+	umount /tmp/disk /tmp/files
+	e2fsck -fn "$disk"
+}
+
 # Disk and file system at the same time: each is the other's source, while fio keeps both busy.
 both_copy() {
-	mkfs.ext4 -q -F $disk
+	mkfs.ext4 -q -F "$disk"
 	mount_disk
 	mkdir /tmp/disk/fio /tmp/files/fio
 	fio --verify=crc32c --verify_fatal=1 --size=8M --output=/tmp/both.out \
@@ -146,6 +161,7 @@ both_copy() {
 	for copy in /tmp/disk/there /tmp/files/back; do
 		sum_tree "$copy" | diff /work/tree.sums -
 	done
+	rm -r /tmp/files/back /tmp/files/fio
 	umount /tmp/disk
-	e2fsck -fn $disk
+	e2fsck -fn "$disk"
 }

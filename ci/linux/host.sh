@@ -4,8 +4,8 @@
 #   script  their name
 #   work    a folder for one run
 #   vqsim   the command
-# Guests and servers are processes that run in $work; each has there NAME.pid and NAME.log, whose
-# last line is "@gone STATUS" when it has ended. None outlives the script.
+# Guests and servers are processes that run in $work; each has there NAME.log and, until somebody
+# has seen to its end, NAME.pid. None outlives the script.
 # shellcheck disable=SC2154
 
 # The calibrations of raid's checksums take half of the time of a start, and nothing here has a raid.
@@ -36,21 +36,20 @@ now_ms() {
 launch() {
 	name=$1
 	shift
-	rm -f "$work/$name.pid"
+	# Here and not in the process, or the log of the last one could be taken for its own.
 	: >"$work/$name.log"
-	(
-		cd "$work"
-		status=0
-		# shellcheck disable=SC2016
-		sh -c 'echo $$ >"$0.pid"; exec "$@"' "$name" "$@" </dev/null >>"$name.log" 2>&1 ||
-			status=$?
-		# On a line of its own, whatever was cut off.
-		printf '\n@gone %s\n' "$status" >>"$name.log"
-	) 2>/dev/null &
+	(cd "$work" && exec "$@") </dev/null >>"$work/$name.log" 2>&1 &
+	echo $! >"$work/$name.pid"
 }
 
+# A process that has ended is a zombie until the shell has waited for it.
 ended() {
-	grep -q '^@gone' "$work/$1.log"
+	[ -e "$work/$1.pid" ] || return 0
+	read -r pid <"$work/$1.pid"
+	state=Z
+	# shellcheck disable=SC2034
+	{ read -r number command state rest <"/proc/$pid/stat"; } 2>/dev/null || true
+	[ "$state" = Z ]
 }
 
 # wait_until MS COMMAND...: does it become true before that time of now_ms?
@@ -70,49 +69,49 @@ within() {
 	wait_until $(($(now_ms) + seconds * 1000)) "$@"
 }
 
-# kill_all NAME: the process and those it made; a guest has a session of its own.
-kill_all() {
-	[ -s "$work/$1.pid" ] || return 0
-	pid=$(cat "$work/$1.pid")
+# bury NAME: end it and whatever it made (a guest has a session of its own, and its processes
+# outlive the first). Returns its exit status.
+bury() {
+	[ -e "$work/$1.pid" ] || return 0
+	read -r pid <"$work/$1.pid"
 	kill -s KILL -- "-$pid" 2>/dev/null || true
 	kill -s KILL "$pid" 2>/dev/null || true
 	rm -f "$work/$1.pid"
+	wait "$pid" 2>/dev/null
 }
 
-kill_everything() {
+bury_everything() {
 	for file in "$work"/*.pid; do
 		[ -e "$file" ] || continue
-		name=${file##*/}
-		ended "${name%.pid}" || kill_all "${name%.pid}"
+		file=${file##*/}
+		bury "${file%.pid}" || true
 	done
 }
 
 # --- servers --------------------------------------------------------------------------------------
 
 listens() {
-	ended "$1" || [ -S "$work/$1.sock" ]
+	ended "$1" || grep -q '^serving' "$work/$1.log"
 }
 
-# serve NAME ARGUMENT...: a device behind $work/NAME.sock. (The path of a socket is short, so it is
-# relative to $work everywhere.)
+# serve NAME ARGUMENT...: a device behind $work/NAME.sock. (The path of a socket must be short, so
+# all are relative to $work, for guests too.)
 serve() {
 	served=$1
 	shift
 	servers="$servers $served"
 	launch "$served" "$vqsim" serve "$@" --socket "$served.sock"
-	within 20 listens "$served" || fail "$served does not listen; see $work/$served.log"
+	within 30 listens "$served" || fail "$served does not listen; see $work/$served.log"
 	! ended "$served" || fail "$served: $(tail -n 3 "$work/$served.log" | tr '\n' ' ')"
 }
 
 # stop_server NAME: as an operator does it; true if it ended well, having refused no message.
 stop_server() {
+	cat "$work/$1.log"
 	! ended "$1" || return 1
 	kill -s TERM "$(cat "$work/$1.pid")"
-	if ! within 10 ended "$1"; then
-		kill_all "$1"
-		return 1
-	fi
-	[ "$(tail -n 1 "$work/$1.log")" = "@gone 0" ] && ! grep -iq refused "$work/$1.log"
+	within 20 ended "$1" || echo "it does not end"
+	bury "$1" && ! grep -iq refused "$work/$1.log"
 }
 
 # --- guests ---------------------------------------------------------------------------------------
@@ -169,9 +168,10 @@ boot() {
 	for device; do
 		devices="$devices virtio_uml.device=$device"
 	done
+	# Not fd:0: /dev/null cannot be polled, and User-Mode Linux complains.
 	# shellcheck disable=SC2086
-	TMPDIR=$memory HOME=$work launch "$guest" linux.uml "mem=${guest_mib}M" initrd=initrd \
-		con=null con0=null,fd:1 uml_dir="$work/uml" umid="$guest" $quick $devices \
+	launch "$guest" env TMPDIR="$memory" HOME="$work" linux.uml "mem=${guest_mib}M" \
+		initrd=initrd con=null con0=null,fd:1 uml_dir=uml umid="$guest" $quick $devices \
 		jobs="$jobs" $words
 }
 
@@ -184,7 +184,7 @@ answer() {
 }
 
 # A guest that says nothing for so long never will.
-silence=45
+silence=90
 
 is_silent() {
 	[ $(($(date +%s) - $(stat -c %Y "$work/$1.log"))) -gt "$silence" ]
@@ -195,13 +195,18 @@ attended() {
 	ended "$1" || is_silent "$1"
 }
 
+# end_guest NAME: if it has not ended by itself. Its status goes to its console, for people.
+end_guest() {
+	status_of_guest=0
+	bury "$1" || status_of_guest=$?
+	printf '\n@gone %s\n' "$status_of_guest" >>"$work/$1.log"
+}
+
 # attend NAME MS: until it ends by itself, or at that time not by itself.
 attend() {
-	if ! wait_until "$2" attended "$1" || ! ended "$1"; then
-		echo "@late: it hung, or was too slow" >>"$work/$1.log"
-		kill_all "$1"
-		within 5 ended "$1"
-	fi
+	wait_until "$2" attended "$1" && ended "$1" ||
+		printf '\n@late: it hung, or was too slow\n' >>"$work/$1.log"
+	end_guest "$1"
 }
 
 # --- counting -------------------------------------------------------------------------------------
@@ -222,9 +227,10 @@ check() {
 	text=$1
 	shift
 	status=0
-	"$@" >"$work/check.log" 2>&1 || status=$?
+	check_log=$work/check.${lane:-all}.log
+	"$@" >"$check_log" 2>&1 || status=$?
 	result "$status" "$text"
-	[ "$status" -eq 0 ] || tail -n 10 "$work/check.log" | sed 's/^/    /'
+	[ "$status" -eq 0 ] || tail -n 10 "$check_log" | sed 's/^/    /'
 }
 
 # judge NAME JOBS: each job has to have been reported; what a dead guest did not say has failed.
@@ -246,7 +252,8 @@ judge() {
 }
 
 show_console() {
-	echo "    the last lines of the guest's console ($work/$1.log); again: $again"
+	echo "    the last lines of the guest's console ($work/$1.log); again:"
+	echo "    $(echo "$again" | sed "s/GUEST/$1/")"
 	tr -d '\r' <"$work/$1.log" | tail -n 30 | sed 's/^/    | /'
 }
 

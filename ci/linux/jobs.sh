@@ -5,7 +5,7 @@
 # /work is the host's folder of this run, read-only; facts there says what the devices must be.
 
 # Jobs are called by their names, and read what /work/facts sets.
-# shellcheck disable=SC2034,SC2154
+# shellcheck disable=SC1091,SC2034,SC2154
 set -eu
 . /work/facts
 . /work/guest/tree.sh
@@ -16,7 +16,7 @@ set -eu
 # ask QUESTION: the host does it and answers with a word.
 ask() {
 	echo "@ask $1" >/dev/console
-	for _ in $(seq 200); do
+	for _ in $(seq 600); do
 		if [ -e "/work/$1.answer" ]; then
 			cat "/work/$1.answer"
 			return

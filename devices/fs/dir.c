@@ -62,6 +62,7 @@ static void dir_reset(struct fs_tree *tree)
 	struct dir *dir = dir_of(tree);
 
 	close_handles(dir);
+	dir_close_now(dir);
 	dir_nodes_reset(dir);
 	dir->root->opens = 0;
 	dir->session_flags = 0;
@@ -78,10 +79,12 @@ static void dir_destroy(struct fs_tree *tree)
 	struct dir *dir = dir_of(tree);
 
 	close_handles(dir);
+	dir_close_now(dir);
 	dir_nodes_finish(dir);
 	close_fd(dir->root_fd);
 	close_fd(dir->mount_fd);
 	close_fd(dir->proc_fd);
+	pthread_rwlock_destroy(&dir->names);
 	pthread_mutex_destroy(&dir->lock);
 	pthread_mutex_destroy(&dir->locking);
 	free(dir);
@@ -222,7 +225,8 @@ static int init(struct dir *dir, const char *path, const struct fs_tree_dir_opti
 {
 	int error;
 
-	dir->base.ops = &dir_ops;
+	dir->ops = dir_ops;
+	dir->base.ops = &dir->ops;
 	dir->flags = options->flags;
 	dir->fd_max = options->fd_max ? options->fd_max : default_fd_max();
 	dir->entry_valid = options->entry_valid;
@@ -230,6 +234,10 @@ static int init(struct dir *dir, const char *path, const struct fs_tree_dir_opti
 	dir->root_fd = dir->mount_fd = dir->proc_fd = -1;
 	pthread_mutex_init(&dir->lock, NULL);
 	pthread_mutex_init(&dir->locking, NULL);
+	dir_names_init(dir);
+	if (dir_exclusive(dir))
+		dir_names_lock_ops(&dir->ops);
+	dir->closing_max = dir->fd_max / 16 < DIR_CLOSING_MAX ? dir->fd_max / 16 : DIR_CLOSING_MAX;
 	if (dir->fd_max < FD_MIN)
 		return -EINVAL;
 	error = open_root(dir, path);

@@ -133,13 +133,18 @@ static bool is_inside(const struct dir *dir, int fd)
 	       memcmp(path, root, (size_t)root_size) == 0;
 }
 
-static int open_by_handle(const struct dir *dir, const struct dir_node *node)
+static int open_by_handle(struct dir *dir, const struct dir_node *node)
 {
+	struct file_handle *handle;
 	int fd;
 
-	if (node->handle == NULL)
+	/* Another thread may just give it one. What it has it keeps. */
+	pthread_mutex_lock(&dir->lock);
+	handle = node->handle;
+	pthread_mutex_unlock(&dir->lock);
+	if (handle == NULL)
 		return -ESTALE;
-	fd = open_by_handle_at(dir->mount_fd, node->handle, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	fd = open_by_handle_at(dir->mount_fd, handle, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return -ESTALE;
 	if (is_inside(dir, fd))
@@ -206,22 +211,26 @@ struct file_handle *dir_file_handle(int fd)
 	return copy;
 }
 
-/* The parent's descriptor and the name where a node was seen last, if both are at hand. */
+/* Where a node was seen last: its parent, with a descriptor, and the name. */
 static bool place_of(struct dir *dir, const struct dir_node *node, struct dir_hold *parent,
 		     char name[FS_NAME_MAX + 1])
 {
 	bool found;
 
 	pthread_mutex_lock(&dir->lock);
-	found = node->name != NULL && !node->pinned && node->parent->fd >= 0;
+	found = dir_has_name(node);
 	if (found) {
-		parent->node = node->parent;
+		*parent = (struct dir_hold){node->parent, -1};
 		parent->node->refs++;
-		parent->fd = dir_use_fd(dir, parent->node);
+		if (parent->node->fd >= 0)
+			parent->fd = dir_use_fd(dir, parent->node);
 		strcpy(name, node->name);
 	}
 	pthread_mutex_unlock(&dir->lock);
-	return found;
+	if (!found || dir_need_fd(dir, parent) == 0)
+		return found;
+	dir_drop(dir, parent);
+	return false;
 }
 
 static bool statx_by_name(struct dir *dir, const struct dir_node *node, struct statx *sx)
@@ -251,15 +260,35 @@ int dir_node_statx(struct dir *dir, struct dir_hold *hold, struct statx *sx)
 	return error ? error : dir_statx(dir, hold->fd, "", sx);
 }
 
+/* dir->names is held: see dir_exclusive.c. Whatever goes wrong is left to the other way. */
+static int open_by_name(struct dir *dir, const struct dir_node *node, int flags)
+{
+	char name[FS_NAME_MAX + 1];
+	struct dir_hold parent;
+	int fd;
+
+	if (!place_of(dir, node, &parent, name))
+		return -ESTALE;
+	do
+		fd = dir_open_contents(parent.fd, name, flags);
+	while (dir_give_up_one(dir, fd));
+	dir_drop(dir, &parent);
+	return checked(dir, node, fd);
+}
+
 int dir_open_node(struct dir *dir, struct dir_hold *hold, int flags)
 {
 	uint32_t type = hold->node->ident.type;
-	int fd, error;
+	int fd = -1, error;
 
 	if (type != S_IFREG && type != S_IFDIR)
 		return type == S_IFLNK ? -ELOOP : -ENXIO;
 	if (type == S_IFDIR)
 		flags |= O_DIRECTORY;
+	if (hold->fd < 0 && type == S_IFREG && dir_opens_by_name(dir))
+		fd = open_by_name(dir, hold->node, flags);
+	if (fd >= 0)
+		return fd;
 	error = dir_need_fd(dir, hold);
 	if (error)
 		return error;

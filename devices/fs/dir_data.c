@@ -101,6 +101,33 @@ int dir_release(struct fs_tree *tree, struct fs_call *call)
 
 typedef ssize_t transfer_fn(int fd, const struct iovec *iov, int count, off_t offset, int flags);
 
+/* Bytes, or -1. */
+static ssize_t transfer_pieces(transfer_fn *transfer, int fd, const struct iov_window *left,
+			       off_t offset, int flags)
+{
+	struct iovec iov[IOV_MAX];
+	size_t size;
+	size_t count = iov_window_export(left, iov, IOV_MAX, &size);
+
+	return transfer(fd, iov, (int)count, offset, flags);
+}
+
+/* The usual case, without a large array on the stack. */
+static ssize_t transfer_piece(transfer_fn *transfer, int fd, const struct iov_window *left,
+			      off_t offset, int flags)
+{
+	struct iovec iov;
+	size_t size;
+
+	iov_window_export(left, &iov, 1, &size);
+	return transfer(fd, &iov, 1, offset, flags);
+}
+
+static bool is_one_piece(const struct iov_window *window)
+{
+	return window->size <= window->iov->iov_len - window->skip;
+}
+
 /* All of call->data, or less if transfer has no more -> call->count. An error counts if nothing came before it. */
 static int transfer_all(transfer_fn *transfer, int fd, struct fs_call *call, int flags)
 {
@@ -108,11 +135,10 @@ static int transfer_all(transfer_fn *transfer, int fd, struct fs_call *call, int
 
 	call->count = 0;
 	while (left.size > 0) {
-		struct iovec iov[IOV_MAX];
-		size_t size;
-		size_t count = iov_window_export(&left, iov, IOV_MAX, &size);
-		ssize_t done =
-			transfer(fd, iov, (int)count, (off_t)(call->offset + call->count), flags);
+		off_t offset = (off_t)(call->offset + call->count);
+		ssize_t done = is_one_piece(&left)
+				       ? transfer_piece(transfer, fd, &left, offset, flags)
+				       : transfer_pieces(transfer, fd, &left, offset, flags);
 
 		if (done < 0 && errno == EINTR)
 			continue;
@@ -178,14 +204,17 @@ int dir_fsync(struct fs_tree *tree, struct fs_call *call)
 	return error;
 }
 
+/* Its message has no flag that says that suid and sgid go: the caller does. */
 int dir_fallocate(struct fs_tree *tree, struct fs_call *call)
 {
 	struct dir *dir = dir_of(tree);
 	struct dir_handle *handle = dir_handle_get(dir, call, false);
+	struct dir_guard guard;
 	int error = 0;
 
 	if (handle == NULL)
 		return -EBADF;
+	dir_cred_kill_priv(dir, call->uid != 0, &guard);
 	while (fallocate(handle->fd, (int)call->fallocate_mode, (off_t)call->offset,
 			 (off_t)call->size) < 0) {
 		error = -errno;
@@ -193,6 +222,7 @@ int dir_fallocate(struct fs_tree *tree, struct fs_call *call)
 			break;
 		error = 0;
 	}
+	dir_cred_leave(dir, &guard);
 	dir_handle_put(dir, handle);
 	return error;
 }
@@ -213,20 +243,24 @@ int dir_lseek(struct fs_tree *tree, struct fs_call *call)
 	return error;
 }
 
+/* As of fallocate. */
 int dir_copy_file_range(struct fs_tree *tree, struct fs_call *call)
 {
 	struct dir *dir = dir_of(tree);
 	struct dir_handle *from = dir_handle_get(dir, call, false);
 	struct dir_handle *to = dir_handle_of(dir, call->target_handle, call->target_node, false);
 	off_t from_at = (off_t)call->offset, to_at = (off_t)call->target_offset;
+	struct dir_guard guard;
 	int error = -EBADF;
 	ssize_t done;
 
 	if (from != NULL && to != NULL) {
+		dir_cred_kill_priv(dir, call->uid != 0, &guard);
 		do
 			done = copy_file_range(from->fd, &from_at, to->fd, &to_at, call->size, 0);
 		while (done < 0 && errno == EINTR);
 		error = done < 0 ? -errno : 0;
+		dir_cred_leave(dir, &guard);
 		call->count = done < 0 ? 0 : (uint64_t)done;
 	}
 	if (from != NULL)

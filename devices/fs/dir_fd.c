@@ -76,12 +76,56 @@ static int take_oldest(struct dir *dir)
 	return fd;
 }
 
-static bool is_full(const struct dir *dir)
+bool dir_is_full(const struct dir *dir)
 {
-	uint32_t used = dir->handles.count + FD_RESERVE;
+	uint32_t used = dir->handles.count + dir->closing_max + FD_RESERVE;
 	uint32_t room = used + CACHED_MIN < dir->fd_max ? dir->fd_max - used : CACHED_MIN;
 
 	return dir->fd_count > room;
+}
+
+/* Those that were opened one after the other mostly follow each other: one call for each such row. */
+void dir_close_all(const struct dir_closing *closing)
+{
+	unsigned first = 0;
+
+	for (unsigned i = 1; i <= closing->count; i++) {
+		unsigned fd = (unsigned)closing->fds[first], size = i - first;
+
+		if (i < closing->count && closing->fds[i] == closing->fds[i - 1] + 1)
+			continue;
+		/* Linux before 5.9 has no such call. */
+		if (close_range(fd, fd + size - 1, 0) < 0)
+			for (unsigned j = 0; j < size; j++)
+				close((int)(fd + j));
+		first = i;
+	}
+}
+
+/* lock is held. */
+static void take_closing(struct dir *dir, struct dir_closing *now)
+{
+	*now = dir->closing;
+	dir->closing.count = 0;
+}
+
+void dir_close_later(struct dir *dir, int fd, struct dir_closing *now)
+{
+	dir->closing.fds[dir->closing.count++] = fd;
+	if (dir->closing.count == dir->closing_max)
+		take_closing(dir, now);
+}
+
+void dir_discard(struct dir *dir, int fd)
+{
+	struct dir_closing now = {.count = 0};
+
+	if (fd < 0)
+		return;
+	pthread_mutex_lock(&dir->lock);
+	dir_close_later(dir, fd, &now);
+	pthread_mutex_unlock(&dir->lock);
+	dir_close_all(&now);
 }
 
 void dir_make_room(struct dir *dir)
@@ -90,13 +134,24 @@ void dir_make_room(struct dir *dir)
 		int fd = -1;
 
 		pthread_mutex_lock(&dir->lock);
-		if (is_full(dir))
+		if (dir_is_full(dir))
 			fd = take_oldest(dir);
 		pthread_mutex_unlock(&dir->lock);
 		if (fd < 0)
 			return;
-		close(fd);
+		dir_discard(dir, fd);
 	}
+}
+
+bool dir_close_now(struct dir *dir)
+{
+	struct dir_closing now;
+
+	pthread_mutex_lock(&dir->lock);
+	take_closing(dir, &now);
+	pthread_mutex_unlock(&dir->lock);
+	dir_close_all(&now);
+	return now.count > 0;
 }
 
 bool dir_give_up_one(struct dir *dir, int result)
@@ -105,6 +160,8 @@ bool dir_give_up_one(struct dir *dir, int result)
 
 	if (result != -EMFILE && result != -ENFILE)
 		return false;
+	if (dir_close_now(dir))
+		return true;
 	pthread_mutex_lock(&dir->lock);
 	fd = take_oldest(dir);
 	pthread_mutex_unlock(&dir->lock);
@@ -120,7 +177,7 @@ int dir_install_fd(struct dir *dir, struct dir_node *node, int fd)
 	node->fd = fd;
 	list_add(list_of(dir, node), node);
 	dir->fd_count++;
-	return is_full(dir) ? take_oldest(dir) : -1;
+	return dir_is_full(dir) ? take_oldest(dir) : -1;
 }
 
 void dir_set_pinned(struct dir *dir, struct dir_node *node, bool pinned)
@@ -139,8 +196,7 @@ void dir_give_fd(struct dir *dir, struct dir_node *node, int fd, bool pinned)
 		dir_set_pinned(dir, node, true);
 	fd = dir_install_fd(dir, node, fd);
 	pthread_mutex_unlock(&dir->lock);
-	if (fd >= 0)
-		close(fd);
+	dir_discard(dir, fd);
 }
 
 /* lock is held. A descriptor that is there already, or was found by another thread meanwhile. */
@@ -189,8 +245,7 @@ int dir_need_fd(struct dir *dir, struct dir_hold *hold)
 	}
 	ask = fd >= 0 && dir->has_handles && node->handle == NULL;
 	pthread_mutex_unlock(&dir->lock);
-	if (spare >= 0)
-		close(spare);
+	dir_discard(dir, spare);
 	if (ask)
 		ask_handle(dir, hold);
 	return fd < 0 ? fd : 0;

@@ -17,7 +17,7 @@
 /* lock is held. */
 static bool has_room(const struct dir *dir)
 {
-	return dir->handles.count + LEFT_FOR_NODES < dir->fd_max;
+	return dir->handles.count + dir->closing_max + LEFT_FOR_NODES < dir->fd_max;
 }
 
 int dir_handle_room(struct dir *dir)
@@ -32,13 +32,15 @@ int dir_handle_room(struct dir *dir)
 
 static void destroy(struct dir_handle *handle)
 {
-	close(handle->fd);
+	if (handle->fd >= 0)
+		close(handle->fd);
 	dir_listing_destroy(handle->listing);
 	free(handle);
 }
 
 static int add(struct dir *dir, struct dir_handle *handle)
 {
+	bool full;
 	int error;
 
 	pthread_mutex_lock(&dir->lock);
@@ -47,23 +49,28 @@ static int add(struct dir *dir, struct dir_handle *handle)
 		handle->node->refs++;
 		handle->node->opens++;
 	}
+	full = dir_is_full(dir);
 	pthread_mutex_unlock(&dir->lock);
+	if (full)
+		dir_make_room(dir);
 	return error;
 }
 
 int dir_handle_open(struct dir *dir, struct dir_node *node, int fd, int flags, uint64_t *id)
 {
-	struct dir_handle *handle = calloc(1, sizeof(*handle));
+	struct dir_handle *handle = malloc(sizeof(*handle));
 	int error = 0;
 
 	if (handle == NULL) {
 		close(fd);
 		return -ENOMEM;
 	}
-	handle->node = node;
-	handle->fd = fd;
-	handle->users = 1;
-	handle->writable = (flags & O_ACCMODE) != O_RDONLY;
+	*handle = (struct dir_handle){
+		.node = node,
+		.fd = fd,
+		.users = 1,
+		.writable = (flags & O_ACCMODE) != O_RDONLY,
+	};
 	if (node->ident.type == S_IFDIR)
 		error = dir_listing_create(&handle->listing);
 	if (!error)
@@ -73,7 +80,6 @@ int dir_handle_open(struct dir *dir, struct dir_node *node, int fd, int flags, u
 		return error;
 	}
 	*id = handle->id;
-	dir_make_room(dir);
 	return 0;
 }
 
@@ -104,15 +110,35 @@ struct dir_handle *dir_handle_get(struct dir *dir, const struct fs_call *call, b
 	return dir_handle_of(dir, call->handle, call->node, directory);
 }
 
+/* lock is held. The call that had it is over: returns whether it was the last one; *dead: nodes to bury then. */
+static bool let_go(struct dir *dir, struct dir_handle *handle, struct dir_node **dead)
+{
+	if (--handle->users > 0)
+		return false;
+	*dead = dir_unref(dir, handle->node);
+	return true;
+}
+
+/*
+ * lock is held; nobody uses handle. A file that was open for writing may not wait: others see that it
+ * was. Nor may one that was removed: it takes room until then.
+ */
+static void close_later(struct dir *dir, struct dir_handle *handle, struct dir_closing *now)
+{
+	if (!dir_exclusive(dir) || handle->writable || handle->listing != NULL ||
+	    !dir_has_name(handle->node))
+		return;
+	dir_close_later(dir, handle->fd, now);
+	handle->fd = -1;
+}
+
 void dir_handle_put(struct dir *dir, struct dir_handle *handle)
 {
 	struct dir_node *dead = NULL;
 	bool last;
 
 	pthread_mutex_lock(&dir->lock);
-	last = --handle->users == 0;
-	if (last)
-		dead = dir_unref(dir, handle->node);
+	last = let_go(dir, handle, &dead);
 	pthread_mutex_unlock(&dir->lock);
 	dir_bury(dead);
 	if (last)
@@ -121,18 +147,33 @@ void dir_handle_put(struct dir *dir, struct dir_handle *handle)
 
 int dir_handle_close(struct dir *dir, const struct fs_call *call, bool directory)
 {
+	struct dir_closing now = {.count = 0};
+	struct dir_node *dead = NULL;
 	struct dir_handle *handle;
+	bool locked = false, last = false;
 
 	pthread_mutex_lock(&dir->lock);
 	handle = find(dir, call->handle, call->node, directory);
 	if (handle != NULL) {
 		fs_ids_remove(&dir->handles, call->handle);
 		handle->node->opens--;
+		locked = dir_is_locked(handle->node);
+		if (!locked)
+			last = let_go(dir, handle, &dead);
+		if (last)
+			close_later(dir, handle, &now);
 	}
 	pthread_mutex_unlock(&dir->lock);
 	if (handle == NULL)
 		return -EBADF;
-	dir_locks_closed(dir, handle->node, call);
-	dir_handle_put(dir, handle);
+	if (locked) {
+		dir_locks_closed(dir, handle->node, call);
+		dir_handle_put(dir, handle);
+		return 0;
+	}
+	dir_bury(dead);
+	dir_close_all(&now);
+	if (last)
+		destroy(handle);
 	return 0;
 }

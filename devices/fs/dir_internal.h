@@ -9,7 +9,7 @@
  *   dir_make.c    new files                 dir_attr.c    attributes
  *   dir_data.c    contents of files         dir_list.c    contents of directories
  *   dir_xattr.c   extended attributes       dir_lock.c    locks
- *   dir_cred.c    on whose behalf
+ *   dir_cred.c    on whose behalf           dir_exclusive.c  when nobody else changes names
  *
  * A node is not a descriptor. It is known by what the host says of it (device, inode,
  * birth time, type: struct dir_ident). A look-up opens an O_PATH descriptor of a name below its
@@ -31,6 +31,11 @@
  * Special files are never opened, whoever moves them where at any moment: contents are not opened
  * by name, but through the O_PATH descriptor (/proc/self/fd) of an inode whose type was seen. A file
  * handle would do it a little faster, but also find what the host has moved elsewhere since.
+ *
+ * FS_DIR_EXCLUSIVE is the exception to much of this. A look-up looks at the name alone, and a regular file
+ * without a descriptor is opened by its name, by openat2 with no mounts, and is used if it is the
+ * inode. That it is no special file is known only because dir->names keeps this tree's own changes of
+ * names out meanwhile, and because the owner of the directory promised that there are no others.
  *
  * Threads: "lock" is a leaf: nothing blocks while it is held. It protects what says so.
  */
@@ -54,30 +59,46 @@ struct dir_ident {
 	uint32_t type; /* S_IF* */
 };
 
-/* All of it but ident is protected by dir->lock; locks by dir->locking. */
+/* Room for most names, so that they cost no other line of the processor's cache. */
+#define DIR_SHORT_NAME 16u
+
+/*
+ * All of it but ident is protected by dir->lock; locks by dir->locking. What most calls look at
+ * comes first: of very many nodes none is in the processor's cache.
+ */
 struct dir_node {
 	struct dir_ident ident;
 	uint64_t id;
 	uint64_t lookups;
 	struct dir_node *next_in_bucket;
-	struct dir_node *newer, *older; /* in a list of descriptors, if fd >= 0 */
-	struct dir_node *parent;        /* with name: where it was seen last; holds a reference */
-	char *name;
-	struct file_handle *handle; /* NULL: not asked for yet, or none */
-	struct fs_locks *locks;     /* NULL: never locked */
-	uint32_t refs;              /* calls, handles and children */
-	uint32_t opens;             /* handles: the guest may name the node without a look-up */
-	uint32_t fd_users;          /* calls that use fd */
+	struct dir_node *parent; /* with name: where it was seen last; holds a reference */
+	char *name;              /* short_name or memory of its own */
+	uint32_t refs;           /* calls, handles and children */
+	uint32_t opens;          /* handles: the guest may name the node without a look-up */
+	uint32_t fd_users;       /* calls that use fd */
 	int fd : 31;
 	bool pinned : 1; /* its name is gone: fd is the only way */
+	char short_name[DIR_SHORT_NAME];
+	struct fs_locks *locks;         /* NULL: never locked */
+	struct file_handle *handle;     /* NULL: not asked for yet, or none */
+	struct dir_node *newer, *older; /* in a list of descriptors, if fd >= 0 */
 };
 
 struct dir_list {
 	struct dir_node *newest, *oldest;
 };
 
+/* Descriptors that nobody uses any more, to be closed in one call. */
+#define DIR_CLOSING_MAX 16u
+
+struct dir_closing {
+	unsigned count;
+	int fds[DIR_CLOSING_MAX];
+};
+
 struct dir {
 	struct fs_tree base;
+	struct fs_tree_ops ops; /* base's */
 	unsigned flags;
 	unsigned fd_max;
 	uint64_t entry_valid, attr_valid;
@@ -105,7 +126,11 @@ struct dir {
 	uint32_t node_count;   /* lock */
 	uint32_t fd_count;     /* lock: in lists */
 	struct dir_list cached, pinned;
+	struct dir_closing closing; /* lock */
+	unsigned closing_max;       /* at least 1 */
 	struct dir_node *root;
+
+	pthread_rwlock_t names; /* see dir_exclusive.c; taken before the others */
 
 	pthread_mutex_t locking; /* fs_locks; lock may be taken in it */
 	struct fs_lock_space lock_space;
@@ -120,6 +145,12 @@ struct dir_hold {
 static inline struct dir *dir_of(struct fs_tree *tree)
 {
 	return (struct dir *)tree;
+}
+
+/* lock is held: does a name lead to it, as far as is known? */
+static inline bool dir_has_name(const struct dir_node *node)
+{
+	return node->name != NULL && !node->pinned;
 }
 
 /* dir_open.c */
@@ -139,6 +170,12 @@ int dir_open_below(const struct dir *dir, int fd, const char *path);
 
 /* An O_PATH descriptor of one name below parent, which may be a mount. */
 int dir_open_name(int parent, const char *name);
+
+/*
+ * Open for its contents what one name below parent is: never a link or a mount, but a special file
+ * is opened too, without waiting. Needs openat2.
+ */
+int dir_open_contents(int parent, const char *name, int flags);
 
 /* Open the inode that an O_PATH descriptor stands for. It must be no special file. */
 int dir_reopen(const struct dir *dir, int fd, int flags);
@@ -181,7 +218,7 @@ int dir_node_enter(struct dir *dir, struct dir_node *parent, const char *name,
 		   const struct dir_seen *seen, struct fs_entry *entry);
 void dir_forget(struct fs_tree *tree, uint64_t id, uint64_t count);
 
-/* The node was seen at name in parent last. Without memory it keeps its old place. */
+/* The node is at name in parent now, and no longer where it was. Without memory it is nowhere. */
 void dir_node_moved(struct dir *dir, struct dir_node *node, struct dir_node *parent,
 		    const char *name);
 
@@ -197,6 +234,12 @@ struct dir_node *dir_unref(struct dir *dir, struct dir_node *node);
 void dir_bury(struct dir_node *node);
 
 void dir_fill_entry(const struct dir *dir, const struct statx *sx, struct fs_entry *entry);
+
+/* dir_exclusive.c */
+
+void dir_names_init(struct dir *dir);
+/* Operations that have to do with names take dir->names. */
+void dir_names_lock_ops(struct fs_tree_ops *ops);
 
 /* dir_fd.c */
 
@@ -217,6 +260,17 @@ void dir_unpin(struct dir *dir, struct dir_node *node);
 
 /* Close descriptors until there is room, as far as any are unused. */
 void dir_make_room(struct dir *dir);
+
+/* lock is held. */
+bool dir_is_full(const struct dir *dir);
+
+/* lock is held. fd is closed together with others: with *now, as soon as the caller has that to close. */
+void dir_close_later(struct dir *dir, int fd, struct dir_closing *now);
+void dir_close_all(const struct dir_closing *closing);
+/* Both in one; -1: nothing. */
+void dir_discard(struct dir *dir, int fd);
+/* What was to be closed later. Returns whether there was any. */
+bool dir_close_now(struct dir *dir);
 
 /* The process has no more descriptors, result says, and one that was unused is closed: try again. */
 bool dir_give_up_one(struct dir *dir, int result);
@@ -331,8 +385,24 @@ void dir_listing_destroy(struct dir_listing *listing);
 /* The session is over. */
 void dir_locks_clear(struct dir *dir, struct dir_node *node);
 
+/* Has it a table of locks? One that is set at this moment belongs to a handle that is not closed yet. */
+static inline bool dir_is_locked(const struct dir_node *node)
+{
+	return __atomic_load_n(&node->locks, __ATOMIC_ACQUIRE) != NULL;
+}
+
 /* A handle of node was closed by call. */
 void dir_locks_closed(struct dir *dir, struct dir_node *node, const struct fs_call *call);
+
+static inline bool dir_exclusive(const struct dir *dir)
+{
+	return dir->flags & FS_DIR_EXCLUSIVE;
+}
+
+static inline bool dir_opens_by_name(const struct dir *dir)
+{
+	return dir_exclusive(dir) && dir->has_openat2;
+}
 
 static inline bool dir_read_only(const struct dir *dir)
 {

@@ -116,19 +116,17 @@ static int seek(int fd, struct dir_listing *listing, uint64_t offset)
 	return lseek(fd, (off_t)offset, SEEK_SET) < 0 ? -errno : 0;
 }
 
-static bool is_dot(const char *name)
-{
-	return name[0] == '.' && (name[1] == '\0' || (name[1] == '.' && name[2] == '\0'));
-}
-
-/* What is no longer there, or cannot be looked up, is an entry without attributes. */
+/*
+ * What is no longer there, or cannot be looked up, is an entry without attributes: so are "." and
+ * "..", and names that are longer than a guest may say, which some file systems have.
+ */
 static int look_up(struct dir *dir, const struct dir_handle *handle, const char *name,
 		   struct fs_entry *entry)
 {
 	struct dir_seen seen = {.fd = -1};
 
 	*entry = (struct fs_entry){.node = 0};
-	if (is_dot(name) || dir_statx(dir, handle->fd, name, &seen.sx) != 0)
+	if (dir_check_name(name) != 0 || dir_statx(dir, handle->fd, name, &seen.sx) != 0)
 		return 0;
 	return dir_node_enter(dir, handle->node, name, &seen, entry);
 }

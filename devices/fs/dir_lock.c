@@ -83,9 +83,6 @@ static bool is_open(struct dir *dir, const struct dir_node *node)
 
 void dir_locks_closed(struct dir *dir, struct dir_node *node, const struct fs_call *call)
 {
-	/* A lock that is set at this moment belongs to a handle that is not closed yet. */
-	if (__atomic_load_n(&node->locks, __ATOMIC_ACQUIRE) == NULL)
-		return;
 	pthread_mutex_lock(&dir->locking);
 	if (node->locks != NULL) {
 		if (call->flags & FS_FLOCK_UNLOCK)

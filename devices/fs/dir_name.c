@@ -53,9 +53,11 @@ int dir_look_up(struct dir *dir, const struct dir_hold *parent, const char *name
 		struct fs_entry *entry)
 {
 	struct dir_seen seen;
-	int error = dir_see(dir, parent->fd, name, &seen);
+	int error = 0;
 
-	if (error == -EMFILE || error == -ENFILE) {
+	if (!dir_exclusive(dir))
+		error = dir_see(dir, parent->fd, name, &seen);
+	if (dir_exclusive(dir) || error == -EMFILE || error == -ENFILE) {
 		seen.fd = -1;
 		error = dir_statx(dir, parent->fd, name, &seen.sx);
 	}
@@ -100,6 +102,8 @@ int dir_readlink(struct fs_tree *tree, struct fs_call *call)
 void dir_before_removal(struct dir *dir, const struct dir_hold *parent, const char *name,
 			const struct statx *sx, struct dir_removal *removal)
 {
+	/* What is removed takes no room when nobody has it open. */
+	dir_close_now(dir);
 	removal->node = dir_node_find(dir, sx);
 	removal->pinned = false;
 	if (removal->node == NULL)

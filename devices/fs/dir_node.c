@@ -15,12 +15,13 @@
 #define FIRST_BUCKETS 256u
 #define NODES_MAX     (1u << 27)
 
+/* Files that were made one after the other share a cache line of buckets. */
 static uint64_t hash(const struct dir_ident *ident)
 {
-	uint64_t h = ident->ino * UINT64_C(0x9e3779b97f4a7c15) ^ ident->dev;
+	uint64_t h = (ident->ino >> 3 ^ (uint64_t)ident->dev << 32) * UINT64_C(0x9e3779b97f4a7c15);
 
 	h = (h ^ h >> 32) * UINT64_C(0xd6e8feb86659fd93);
-	return h ^ h >> 32;
+	return (h ^ h >> 32) << 3 | (ident->ino & 7);
 }
 
 static struct dir_node **bucket_of(const struct dir *dir, const struct dir_ident *ident)
@@ -61,10 +62,18 @@ static bool is_lost(const struct dir *dir, const struct dir_node *node)
 	return node->fd < 0 && node->opens == 0 && node->parent == NULL && node != dir->root;
 }
 
+/* What was made after this one is likely to be looked up after it, too. */
+static void prefetch(const struct dir_node *next)
+{
+	__builtin_prefetch(next);
+	__builtin_prefetch((const void *)((uintptr_t)next + 64)); /* it may be NULL */
+}
+
 static struct dir_node *find(const struct dir *dir, const struct dir_ident *ident)
 {
-	struct dir_node *node = *bucket_of(dir, ident);
+	struct dir_node **bucket = bucket_of(dir, ident), *node = *bucket;
 
+	prefetch(dir->buckets[(size_t)(bucket + 1 - dir->buckets) & (dir->bucket_count - 1)]);
 	while (node != NULL && (!dir_same(&node->ident, ident) || is_lost(dir, node)))
 		node = node->next_in_bucket;
 	/* Known from now on, see dir_ident_of. */
@@ -124,6 +133,12 @@ struct dir_node *dir_unref(struct dir *dir, struct dir_node *node)
 	return dead;
 }
 
+/* For free(). */
+static char *long_name(const struct dir_node *node)
+{
+	return node->name != node->short_name ? node->name : NULL;
+}
+
 void dir_bury(struct dir_node *node)
 {
 	while (node != NULL) {
@@ -131,7 +146,7 @@ void dir_bury(struct dir_node *node)
 
 		if (node->fd >= 0)
 			close(node->fd);
-		free(node->name);
+		free(long_name(node));
 		free(node->handle);
 		free(node->locks);
 		free(node);
@@ -248,16 +263,22 @@ static bool is_at(const struct dir_node *node, const struct dir_node *parent, co
 	return node->parent == parent && node->name != NULL && strcmp(node->name, name) == 0;
 }
 
-/* lock is held. Returns nodes to bury; *garbage: memory to free. */
+/*
+ * lock is held; the caller has parent, too. NULL: no place; so without memory. Returns nodes to
+ * bury; *garbage: memory to free.
+ */
 static struct dir_node *set_place(struct dir *dir, struct dir_node *node, struct dir_node *parent,
-				  char *name, char **garbage)
+				  const char *name, char **garbage)
 {
+	size_t size = parent != NULL ? strlen(name) + 1 : 0;
+	char *copy = size <= DIR_SHORT_NAME ? node->short_name : malloc(size);
 	struct dir_node *old = node->parent;
 
-	*garbage = node->name;
-	node->parent = parent;
-	node->name = name;
-	if (parent != NULL) {
+	*garbage = long_name(node);
+	node->parent = copy != NULL ? parent : NULL;
+	node->name = NULL;
+	if (node->parent != NULL) {
+		node->name = memcpy(copy, name, size);
 		parent->refs++;
 		dir_set_pinned(dir, node, false);
 	}
@@ -269,7 +290,7 @@ int dir_node_enter(struct dir *dir, struct dir_node *parent, const char *name,
 {
 	struct dir_ident ident = dir_ident_of(dir, &seen->sx);
 	struct dir_node *node, *dead = NULL;
-	char *copy = NULL;
+	char *garbage = NULL;
 	int error = 0, spare = seen->fd;
 
 	pthread_mutex_lock(&dir->lock);
@@ -280,19 +301,15 @@ int dir_node_enter(struct dir *dir, struct dir_node *parent, const char *name,
 		node->lookups++;
 		entry->node = node->id;
 		entry->generation = 0;
-		if (parent != NULL && node != dir->root && !is_at(node, parent, name)) {
-			copy = strdup(name);
-			if (copy != NULL)
-				dead = set_place(dir, node, parent, copy, &copy);
-		}
+		if (parent != NULL && node != dir->root && !is_at(node, parent, name))
+			dead = set_place(dir, node, parent, name, &garbage);
 		if (spare >= 0)
 			spare = dir_install_fd(dir, node, spare);
 	}
 	pthread_mutex_unlock(&dir->lock);
-	free(copy);
+	free(garbage);
 	dir_bury(dead);
-	if (spare >= 0)
-		close(spare);
+	dir_discard(dir, spare);
 	dir_fill_entry(dir, &seen->sx, entry);
 	return error;
 }
@@ -300,17 +317,15 @@ int dir_node_enter(struct dir *dir, struct dir_node *parent, const char *name,
 void dir_node_moved(struct dir *dir, struct dir_node *node, struct dir_node *parent,
 		    const char *name)
 {
-	struct dir_node *dead = NULL;
-	char *copy = strdup(name);
+	struct dir_node *dead;
+	char *garbage;
 
-	if (copy == NULL || node == dir->root) {
-		free(copy);
+	if (node == dir->root)
 		return;
-	}
 	pthread_mutex_lock(&dir->lock);
-	dead = set_place(dir, node, parent, copy, &copy);
+	dead = set_place(dir, node, parent, name, &garbage);
 	pthread_mutex_unlock(&dir->lock);
-	free(copy);
+	free(garbage);
 	dir_bury(dead);
 }
 
@@ -329,13 +344,13 @@ void dir_node_unnamed(struct dir *dir, struct dir_node *node, const struct dir_n
 		      const char *name)
 {
 	struct dir_node *dead = NULL;
-	char *copy = NULL;
+	char *garbage = NULL;
 
 	pthread_mutex_lock(&dir->lock);
 	if (is_at(node, parent, name))
-		dead = set_place(dir, node, NULL, NULL, &copy);
+		dead = set_place(dir, node, NULL, NULL, &garbage);
 	pthread_mutex_unlock(&dir->lock);
-	free(copy);
+	free(garbage);
 	dir_bury(dead);
 }
 

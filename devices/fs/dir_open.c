@@ -76,6 +76,18 @@ static int open_confined(int fd, const char *path)
 	return result < 0 ? -errno : result;
 }
 
+int dir_open_contents(int parent, const char *name, int flags)
+{
+	struct open_how how = {
+		.flags = (uint64_t)(unsigned)(flags | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY |
+					      O_CLOEXEC | O_LARGEFILE),
+		.resolve = RESOLVE_NO_XDEV,
+	};
+	int result = (int)syscall(SYS_openat2, parent, name, &how, sizeof(how));
+
+	return result < 0 ? -errno : result;
+}
+
 int dir_open_name(int parent, const char *name)
 {
 	int result = openat(parent, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
@@ -112,11 +124,23 @@ int dir_open_below(const struct dir *dir, int fd, const char *path)
 	return walk(fd, path);
 }
 
+/* The digits of number, from *at on backwards. */
+static char *put_number(char *at, unsigned number)
+{
+	do
+		*--at = (char)('0' + number % 10);
+	while (number /= 10);
+	return at;
+}
+
 struct dir_proc_name dir_proc_name(int fd)
 {
 	struct dir_proc_name name;
+	char digits[12], *end = digits + sizeof(digits) - 1;
+	char *first = put_number(end, (unsigned)fd);
 
-	snprintf(name.path, sizeof(name.path), "%d", fd);
+	*end = '\0';
+	memcpy(name.path, first, (size_t)(end + 1 - first));
 	return name;
 }
 

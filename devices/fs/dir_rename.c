@@ -46,9 +46,27 @@ static void follow(struct dir *dir, const struct statx *sx, const struct end *to
 	dir_node_put(dir, node);
 }
 
-static int rename_ends(struct dir *dir, struct end *from, struct end *to, unsigned flags)
+/* A whiteout is a new file: it is made as the caller. */
+static int move(const struct dir *dir, const struct fs_call *call, const struct end *from,
+		const struct end *to)
+{
+	struct dir_guard guard = {.ids = false};
+	int error =
+		call->rename_flags & RENAME_WHITEOUT ? dir_cred_enter(dir, call, true, &guard) : 0;
+
+	if (error)
+		return error;
+	if (renameat2(from->parent.fd, from->name, to->parent.fd, to->name, call->rename_flags) < 0)
+		error = -errno;
+	dir_cred_leave(dir, &guard);
+	return error;
+}
+
+static int rename_ends(struct dir *dir, const struct fs_call *call, struct end *from,
+		       struct end *to)
 {
 	struct dir_removal removal = {NULL, false};
+	unsigned flags = call->rename_flags;
 	bool replaces;
 	int error = look_at_both(dir, from, to);
 
@@ -58,8 +76,8 @@ static int rename_ends(struct dir *dir, struct end *from, struct end *to, unsign
 		replaces = false;
 	if (replaces)
 		dir_before_removal(dir, &to->parent, to->name, &to->sx, &removal);
-	if (!error && renameat2(from->parent.fd, from->name, to->parent.fd, to->name, flags) < 0)
-		error = -errno;
+	if (!error)
+		error = move(dir, call, from, to);
 	dir_after_removal(dir, &to->parent, to->name, &removal, error == 0);
 	if (error)
 		return error;
@@ -82,7 +100,7 @@ int dir_rename(struct fs_tree *tree, struct fs_call *call)
 		return error;
 	error = dir_hold_parent(dir, call->new_parent, call->new_name, &to.parent);
 	if (!error) {
-		error = rename_ends(dir, &from, &to, call->rename_flags);
+		error = rename_ends(dir, call, &from, &to);
 		dir_drop(dir, &to.parent);
 	}
 	dir_drop(dir, &from.parent);

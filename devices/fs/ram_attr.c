@@ -160,7 +160,8 @@ int ram_setattr(struct ram *ram, struct fs_call *call)
 		return error;
 	if (call->set & FS_SET_SIZE)
 		set_size(ram, call, node);
-	if (call->set & FS_SET_KILL_PRIV)
+	/* A guest says so of what was written. */
+	if (call->set & FS_SET_KILL_PRIV && S_ISREG(node->mode))
 		ram_kill_priv(ram, call, node, true);
 	if (call->set & (FS_SET_UID | FS_SET_GID))
 		set_owner(ram, call, node);

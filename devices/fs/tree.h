@@ -378,6 +378,18 @@ enum fs_tree_dir_flags {
 	FS_DIR_NO_OPENAT2 = 4, /* walk component by component, as on a kernel without openat2 */
 	FS_DIR_NO_XATTR = 8,
 	FS_DIR_OWN_CREDENTIALS = 16, /* all is done as this process, whoever the caller is */
+
+	/*
+	 * The owner of the directory promises that nobody else moves, removes or replaces a name
+	 * below it while the tree lives. Files are opened by their names then, which is cheaper;
+	 * names change one at a time. If the promise is broken, nothing outside is opened and
+	 * no file is taken for another one all the same, but what was moved may be
+	 * ESTALE, and a special file may be open for a moment, without a byte of it being read.
+	 * New names, contents and attributes may be changed by others as without it. A few files that
+	 * were open for reading only stay open on the host after their release, until there are
+	 * 16 of them or a name is removed.
+	 */
+	FS_DIR_EXCLUSIVE = 32,
 };
 
 struct fs_tree_dir_options {

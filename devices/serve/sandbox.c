@@ -65,36 +65,50 @@ static int map_ids(uid_t uid, gid_t gid)
 	return error ? error : write_file("/proc/self/gid_map", map);
 }
 
-/* Returns -errno only if it is in a namespace where it is nobody. */
-static int enter_users(struct sandbox *sandbox)
+/*
+ * fork(2) with flags of its own, because unshare(2) would change what later children of this
+ * process are born into. The C library is not told, and goes on to believe that its main thread
+ * has the id that it had here: normal mutexes and threads do not mind.
+ */
+static pid_t fork_into(int flags)
 {
-	uid_t uid = geteuid();
-	gid_t gid = getegid();
+	return (pid_t)syscall(SYS_clone, flags | SIGCHLD, NULL, NULL, NULL, NULL);
+}
 
-	if (may_make_namespaces() || sandbox->directory || unshare(CLONE_NEWUSER) < 0)
+/* In the new process. A parent that is gone by now is not noticed. */
+static int begin(struct sandbox *sandbox, int flags, uid_t uid, gid_t gid)
+{
+	if (flags & CLONE_NEWPID)
+		sandbox->parts |= SANDBOX_PROCESSES;
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+		return -errno;
+	if (!(flags & CLONE_NEWUSER))
 		return 0;
 	sandbox->parts |= SANDBOX_USERS;
 	return map_ids(uid, gid);
+}
+
+pid_t sandbox_fork(struct sandbox *sandbox)
+{
+	bool other_user = !sandbox->directory && !may_make_namespaces();
+	int flags = other_user ? CLONE_NEWPID | CLONE_NEWUSER : CLONE_NEWPID;
+	uid_t uid = geteuid();
+	gid_t gid = getegid();
+	pid_t pid = fork_into(flags);
+
+	if (pid < 0) {
+		flags = 0;
+		pid = fork();
+	}
+	if (pid < 0)
+		return -errno;
+	return pid > 0 ? pid : begin(sandbox, flags, uid, gid);
 }
 
 static void enter(struct sandbox *sandbox, int flag, enum sandbox_part part)
 {
 	if (unshare(flag) == 0)
 		sandbox->parts |= part;
-}
-
-pid_t sandbox_fork(struct sandbox *sandbox)
-{
-	int error = enter_users(sandbox);
-	pid_t pid;
-
-	if (error)
-		return error;
-	enter(sandbox, CLONE_NEWPID, SANDBOX_PROCESSES);
-	pid = fork();
-	if (pid == 0)
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-	return pid < 0 ? -errno : pid;
 }
 
 int sandbox_isolate(struct sandbox *sandbox, const char **directory)
@@ -149,10 +163,13 @@ int sandbox_seal(struct sandbox *sandbox)
 	bool files = sandbox->directory != NULL;
 	int error = sandbox_drop_capabilities(files);
 
-	if (!error)
-		sandbox->parts |= SANDBOX_CAPABILITIES;
-	if (!error)
-		error = sandbox_bar_calls(files);
+	if (error)
+		return error;
+	sandbox->parts |= SANDBOX_CAPABILITIES;
+	if (files && !(sandbox->parts & SANDBOX_MOUNTS) &&
+	    sandbox_keep_files(sandbox->directory, sandbox->read_only) == 0)
+		sandbox->parts |= SANDBOX_FILES;
+	error = sandbox_bar_calls(files);
 	if (!error)
 		sandbox->parts |= SANDBOX_SYSTEM_CALLS;
 	return error;
@@ -161,7 +178,7 @@ int sandbox_seal(struct sandbox *sandbox)
 /* Telling */
 
 static const char *const part_names[] = {
-	"users", "processes", "mounts", "network", "ipc", "capabilities", "system calls",
+	"users", "processes", "mounts", "network", "ipc", "capabilities", "system calls", "files",
 };
 
 static size_t list_parts(unsigned parts, const char *before, char *text, size_t size)

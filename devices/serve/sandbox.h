@@ -5,15 +5,17 @@
  *
  *   users, processes   namespaces of its own: it can name no other process
  *   mounts             of the host's files it sees the directory that it serves, or none
+ *   files              in the place of that: no other ones can be opened or changed
  *   network, ipc       namespaces with nothing in them
  *   capabilities       none, or those about files and their owners; no new privileges, ever
  *   system calls       those that serving needs; another one ends the process (SIGSYS)
  *
- * What this host or user does not allow of the namespaces is left out and can be told
- * (sandbox_tell); without the last two there is no sandbox.
+ * What this host or user does not allow of the namespaces and files is left out and can be told
+ * (sandbox_tell); without capabilities and system calls there is no sandbox.
  *
  * The order: sandbox_fork, early and with one thread; in the new process sandbox_isolate, then
  * the device is made, then sandbox_seal, then threads may be made and a peer's first byte read.
+ * What is open stays open: the caller closes what would be a way out, such as a directory.
  * A process that is sealed ends with _exit: what sanitizers and profilers do at exit it may not.
  *
  * Threads: one caller; sandbox_seal holds for threads that are made after it.
@@ -41,6 +43,7 @@ enum sandbox_part {
 	SANDBOX_IPC = 16,
 	SANDBOX_CAPABILITIES = 32,
 	SANDBOX_SYSTEM_CALLS = 64,
+	SANDBOX_FILES = 128, /* in the place of SANDBOX_MOUNTS, with a directory */
 };
 
 /* The caller fills the first two, and zeroes the rest. */
@@ -60,7 +63,8 @@ struct sandbox {
 
 /*
  * fork(2) into new namespaces of users and processes where allowed. The new process ends with
- * its parent, however that ends. Returns as fork: 0 in the new one, its id, or -errno.
+ * its parent, however that ends. Returns as fork: 0 in the new one, its id, or -errno, which the new
+ * one may get too: then it is to end.
  */
 pid_t sandbox_fork(struct sandbox *sandbox);
 

@@ -37,7 +37,7 @@
 static const char always[] =
 	"accept4 recvmsg sendmsg recvfrom sendto shutdown getsockopt setsockopt poll ppoll "
 	"ppoll_time64 epoll_create1 epoll_ctl epoll_wait epoll_pwait eventfd2 memfd_create close "
-	"fcntl fcntl64 dup dup3 "
+	"close_range fcntl fcntl64 dup dup3 "
 	"read write readv writev pread64 pwrite64 preadv pwritev preadv2 pwritev2 lseek _llseek "
 	"fsync fdatasync fallocate ftruncate ftruncate64 fstat fstat64 fstatfs fstatfs64 "
 	"munmap mremap madvise brk "
@@ -134,9 +134,7 @@ static int allow_conditions(scmp_filter_ctx filter, bool files)
 	return error || files ? error : allow_if(filter, &without_files);
 }
 
-/*
- * clone3 keeps its flags in memory, where no filter can look at them: the C library does without.
- */
+/* What is answered with an error the C library only tries, and does without. */
 static int fill(scmp_filter_ctx filter, bool files)
 {
 	int error = allow_names(filter, always);
@@ -145,8 +143,12 @@ static int fill(scmp_filter_ctx filter, bool files)
 		error = allow_names(filter, of_files);
 	if (!error && SANITIZED)
 		error = allow_names(filter, of_sanitizers);
+	/* It keeps its flags in memory, where no filter can look at them. */
 	if (!error)
 		error = add(filter, SCMP_ACT_ERRNO(ENOSYS), "clone3", 0, NULL);
+	/* Of /proc/sys/vm, when a thread gives memory back. */
+	if (!error && !files && !SANITIZED)
+		error = add(filter, SCMP_ACT_ERRNO(ENOENT), "openat", 0, NULL);
 	return error ? error : allow_conditions(filter, files);
 }
 

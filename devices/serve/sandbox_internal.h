@@ -22,6 +22,12 @@ extern "C" {
  */
 int sandbox_enter_mounts(const char *directory, bool read_only);
 
+/*
+ * Without mounts of its own: leave nothing but the files below directory to be opened or changed.
+ * No new privileges have been asked for. Returns 0; -ENOSYS: this kernel cannot; or -errno.
+ */
+int sandbox_keep_files(const char *directory, bool read_only);
+
 /* All but those that files need, or all; for good. Returns 0 or -errno. */
 int sandbox_drop_capabilities(bool files);
 

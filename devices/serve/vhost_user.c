@@ -165,8 +165,10 @@ enum vhost_user_answer vhost_user_session_take(struct vhost_user_session *sessio
 	vhost_user_close_fds(message);
 	if (why)
 		tell_refused(session, message->header.request, why);
-	if (__atomic_load_n(&session->memory_lost, __ATOMIC_RELAXED))
+	if (__atomic_load_n(&session->memory_lost, __ATOMIC_RELAXED)) {
+		vhost_user_close_fds(reply);
 		return VHOST_USER_HANG_UP;
+	}
 	if (request->replies)
 		return !why || reply->header.size > 0 ? VHOST_USER_REPLIED : VHOST_USER_HANG_UP;
 	/* Asked for after the message was obeyed: that may have been SET_PROTOCOL_FEATURES. */

@@ -9,6 +9,20 @@
  * that cannot be is refused (an error in its acknowledgement, or the connection is closed), and the
  * server lives on.
  *
+ * Spoken are: MQ, LOG_SHMFD, REPLY_ACK, BACKEND_REQ, CONFIG, INFLIGHT_SHMFD, RESET_DEVICE,
+ * CONFIGURE_MEM_SLOTS (509) and STATUS; split and packed rings. Not spoken are other byte orders
+ * than this machine's, post-copy, and notifications in band, for which a frontend would give up
+ * its descriptors. A ring that was given no descriptor for kicks is polled.
+ *
+ * Without STATUS nobody says when the driver is ready or begins anew: SET_FEATURES says both, the
+ * latter if the features are others, or the device needs a reset, and no ring is running.
+ *
+ * What a frontend passes to be notified with gets O_NONBLOCK, which its own end may see too.
+ * A frontend that cuts the file of its memory is hung up on (shrink.h).
+ *
+ * A process that serves ignores SIGPIPE: vhost_user_server_create sees to it if the signal
+ * would end the process.
+ *
  * Threads: vhost_user_server_run makes a thread for each queue that is started, and takes the
  * messages on its own. Calls of one server come from one thread, but for
  * vhost_user_server_stop, which may come from any thread or signal handler.
@@ -39,7 +53,7 @@ enum vhost_user_event {
 /* A zeroed member means the default. */
 struct vhost_user_options {
 	uint64_t hidden_features; /* of the device, not offered */
-	bool poll;                /* look at the rings all the time instead of waiting for kicks */
+	bool poll;                /* look at the rings all the time: a busy thread for each queue */
 
 	/* May be NULL. Called from any thread of the server. */
 	void (*event)(void *opaque, enum vhost_user_event event, const char *text);
@@ -49,15 +63,19 @@ struct vhost_user_options {
 struct vhost_user_server;
 
 /*
- * A server for device, which must not be attached to anything, on a listening unix socket.
- * Neither is owned; both outlive the server. Returns 0 or -errno.
+ * A server for device, which must not be attached to anything, on a listening unix socket, which
+ * is made not to block. Neither is owned; both outlive the server. Of a device with more than 256
+ * queues the first 256 are served.
+ * Returns 0; -EBADF: no descriptor; -ENOMEM; -EMFILE and -ENFILE.
  */
 int vhost_user_server_create(struct vhost_user_server **server, struct virtio_device *device,
 			     int listen_fd, const struct vhost_user_options *options);
 
 /*
  * Serve one frontend after the other until vhost_user_server_stop. Requests that were taken are
- * finished and used before it returns. Returns 0; -errno: the listening socket failed.
+ * finished and used before it returns. While descriptors or memory are short, a frontend waits.
+ * Events of the device (virtio_device_ops.event) are taken here. Returns 0; -errno: the listening
+ * socket failed.
  */
 int vhost_user_server_run(struct vhost_user_server *server);
 

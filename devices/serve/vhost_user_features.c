@@ -133,9 +133,12 @@ void vhost_user_session_reset(struct vhost_user_session *session)
 
 static void reset_by_driver(struct vhost_user_session *session)
 {
-	vhost_user_session_reset(session);
-	for (uint16_t i = 0; i < session->queue_count; i++)
+	/* First: where the areas are depends on the features. */
+	for (uint16_t i = 0; i < session->queue_count; i++) {
+		vhost_user_queue_stop(session, i);
 		vhost_user_inflight_forget(session, i);
+	}
+	vhost_user_session_reset(session);
 }
 
 const char *vhost_user_reset_device_request(struct vhost_user_exchange *x)

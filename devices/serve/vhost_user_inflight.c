@@ -113,6 +113,16 @@ const char *vhost_user_inflight_find(const struct vhost_user_session *session, u
 		       : "a ring that its inflight area is too small for";
 }
 
+void vhost_user_inflight_settle(struct vhost_user_session *session, uint16_t index)
+{
+	size_t size;
+	uint8_t *area = find_area(session, index, &size);
+
+	if (area)
+		inflight_settle(area, size,
+				session->features & VIRTIO_FEATURE(VIRTIO_F_RING_PACKED));
+}
+
 void vhost_user_inflight_forget(struct vhost_user_session *session, uint16_t index)
 {
 	size_t size;

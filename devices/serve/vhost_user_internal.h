@@ -4,8 +4,8 @@
  * it: memory, rings, features. It has no thread and no clock, never waits for its frontend, and is
  * fed messages by hand: by the server, which adds sockets and threads, by tests and by the fuzzer.
  *
- * Threads: vhost_user_queue_run from any thread, one at a time for each queue; every other call
- * on a session when none on a queue is running.
+ * Threads: vhost_user_queue_kick and _run from any thread, one at a time for each queue; every other
+ * call on a session when none of these is running.
  *
  * A process that has sessions ignores SIGPIPE: a frontend may close the other end of a pipe.
  */
@@ -156,7 +156,13 @@ struct vhost_user_queue {
 const char *vhost_user_inflight_find(const struct vhost_user_session *session, uint16_t index,
 				     struct virtio_queue_setup *setup);
 
-/* The frontend knows where the queue stands, or its driver starts anew: the area does not count. */
+/*
+ * The frontend is told where the queue stands: the area does not count, unless chains are left
+ * in it.
+ */
+void vhost_user_inflight_settle(struct vhost_user_session *session, uint16_t index);
+
+/* Its driver starts anew: the area does not count. */
 void vhost_user_inflight_forget(struct vhost_user_session *session, uint16_t index);
 
 /* Initial state; what descriptors it has are closed. */
@@ -239,9 +245,12 @@ enum vhost_user_answer vhost_user_session_take(struct vhost_user_session *sessio
 					       struct vhost_user_message *reply);
 
 /*
- * The kick of a queue, if it came, and one call of progress for at most budget chains.
- * VIRTIO_IDLE for a queue that the device does not have.
+ * Take the kick of a queue, if it has come. Whoever waits for its descriptor calls it when that is
+ * readable; the rings may be looked at without it.
  */
+void vhost_user_queue_kick(struct vhost_user_session *session, uint16_t index);
+
+/* One call of progress for at most budget chains. VIRTIO_IDLE for a queue that is not live. */
 enum virtio_progress vhost_user_queue_run(struct vhost_user_session *session, uint16_t index,
 					  uint32_t budget);
 

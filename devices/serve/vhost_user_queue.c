@@ -135,9 +135,10 @@ uint32_t vhost_user_queue_base(const struct vhost_user_session *session, uint16_
 static bool is_fresh(struct vhost_user_session *session, const struct virtio_queue_setup *setup)
 {
 	struct guest_map *map = guest_memory_acquire(&session->memory);
-	const struct vring_packed_desc *ring =
-		guest_map_contiguous(map, setup->desc_gpa, setup->size * sizeof(*ring), GUEST_READ);
-	bool fresh = ring && (uintptr_t)ring % sizeof(ring->flags) == 0;
+	const void *area = guest_map_contiguous(
+		map, setup->desc_gpa, setup->size * sizeof(struct vring_packed_desc), GUEST_READ);
+	bool fresh = area && (uintptr_t)area % __alignof__(struct vring_packed_desc) == 0;
+	const struct vring_packed_desc *ring = fresh ? area : NULL;
 
 	for (uint16_t i = 0; fresh && i < setup->size; i++)
 		fresh = !(le16toh(__atomic_load_n(&ring[i].flags, __ATOMIC_RELAXED)) &
@@ -146,18 +147,19 @@ static bool is_fresh(struct vhost_user_session *session, const struct virtio_que
 	return fresh;
 }
 
-/* The split ring itself says how far it is used. Returns false: it is not in memory. */
+/* The split ring itself says how far it is used. Returns false: it cannot, as it lies. */
 static bool read_used_index(struct vhost_user_session *session, uint64_t used_gpa, uint16_t *index)
 {
 	struct guest_map *map = guest_memory_acquire(&session->memory);
-	const struct vring_used *used =
-		guest_map_contiguous(map, used_gpa, sizeof(*used), GUEST_READ);
-	bool there = used && (uintptr_t)used % sizeof(used->idx) == 0;
+	const void *ring =
+		guest_map_contiguous(map, used_gpa, sizeof(struct vring_used), GUEST_READ);
+	bool readable = ring && (uintptr_t)ring % __alignof__(struct vring_used) == 0;
+	const struct vring_used *used = readable ? ring : NULL;
 
-	if (there)
+	if (readable)
 		*index = le16toh(__atomic_load_n(&used->idx, __ATOMIC_ACQUIRE));
 	guest_map_release(map);
-	return there;
+	return readable;
 }
 
 /* Start and stop */
@@ -199,7 +201,7 @@ static const char *set_up(struct vhost_user_session *session, uint16_t index,
 		.avail_index = (uint16_t)base, .avail_wrap = true, .used_wrap = true};
 	return read_used_index(session, setup->device_gpa, &setup->resume.used_index)
 		       ? NULL
-		       : "a used ring that is in no region";
+		       : "a used ring that is in no region or not aligned";
 }
 
 static const char *start(struct vhost_user_session *session, uint16_t index)
@@ -271,18 +273,22 @@ void vhost_user_queues_update(struct vhost_user_session *session)
 	}
 }
 
-/* Returns whether there was a kick. One end of a pipe that is closed will never kick again. */
-static bool read_kick(struct vhost_user_queue *queue)
+/* One end of a pipe that is closed will never kick again. */
+void vhost_user_queue_kick(struct vhost_user_session *session, uint16_t index)
 {
+	struct vhost_user_queue *queue = &session->queues[index];
+	struct virtio_device *device = session->device;
 	uint64_t count;
 	ssize_t size;
 
 	if (queue->kick_fd < 0)
-		return queue->polled;
+		return;
 	size = read(queue->kick_fd, &count, sizeof(count));
 	if (size == 0 || (size < 0 && errno != EAGAIN && errno != EINTR))
 		close_fd(&queue->kick_fd);
-	return size > 0;
+	if (size > 0 && device->ops->kick &&
+	    virtio_transport_queue_live(&session->transport, index))
+		device->ops->kick(device, index, index);
 }
 
 enum virtio_progress vhost_user_queue_run(struct vhost_user_session *session, uint16_t index,
@@ -293,8 +299,6 @@ enum virtio_progress vhost_user_queue_run(struct vhost_user_session *session, ui
 
 	if (!virtio_transport_queue_live(&session->transport, index))
 		return VIRTIO_IDLE;
-	if (read_kick(&session->queues[index]) && device->ops->kick)
-		device->ops->kick(device, index, index);
 	progress = device->ops->progress(device, index, budget);
 	if (__atomic_load_n(&session->memory_lost, __ATOMIC_RELAXED) && session->hooks.news)
 		session->hooks.news(session->hooks.opaque);

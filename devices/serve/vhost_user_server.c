@@ -26,15 +26,26 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
-/* Chains in one call of progress; the message thread waits for so many at the most. */
-#define BUDGET 64u
+/*
+ * Chains in one call of progress; the message thread waits for so many at the most. And as many are
+ * used at once: the driver goes on with them while the device works on the next.
+ */
+#define BUDGET 16u
+
+/* Until the next attempt to take a frontend, when descriptors or memory are short. */
+#define SHORTAGE_MS 100
+
+/* A sleep that is shorter has cost more than it saved, with the way there and back. */
+#define ALERT_NS 50000u
 
 struct worker {
 	pthread_mutex_t lock;
@@ -42,6 +53,8 @@ struct worker {
 	pthread_t thread;
 	bool running;
 	bool quit;
+	bool kicked; /* its descriptor is readable */
+	bool alert;  /* the last sleep was short */
 	int wake_fd;
 	uint16_t index;
 };
@@ -105,30 +118,75 @@ struct waiting {
 	int progress_fd;
 };
 
-/* One turn of a queue. */
-static enum virtio_progress work(struct worker *worker, struct waiting *waiting)
+/* Whether the queue can be left alone until a descriptor of *waiting is readable. */
+static bool can_wait(const struct worker *worker, enum virtio_progress progress,
+		     struct waiting *waiting)
 {
-	struct vhost_user_server *server = worker->server;
-	struct vhost_user_session *session = &server->session;
-	const struct virtio_device_ops *ops = session->device->ops;
-	enum virtio_progress progress = VIRTIO_IDLE;
-	bool live = virtio_transport_queue_live(&session->transport, worker->index);
+	const struct vhost_user_server *server = worker->server;
+	struct virtio_device *device = server->session.device;
+	const struct vhost_user_queue *queue = &server->session.queues[worker->index];
 
-	*waiting = (struct waiting){-1, -1};
-	if (!live)
-		return VIRTIO_IDLE;
-	progress = vhost_user_queue_run(session, worker->index, BUDGET);
-	waiting->kick_fd = session->queues[worker->index].kick_fd;
-	if (progress == VIRTIO_WAITING && ops->progress_fd)
-		waiting->progress_fd = ops->progress_fd(session->device, worker->index);
-	/* Who cannot be waited for is looked at again. */
-	if ((progress == VIRTIO_WAITING && waiting->progress_fd < 0) || waiting->kick_fd < 0 ||
-	    server->options.poll)
-		progress = VIRTIO_WORK_LEFT;
-	return progress;
+	waiting->kick_fd = queue->kick_fd;
+	if (progress == VIRTIO_WAITING) {
+		if (device->ops->progress_fd)
+			waiting->progress_fd = device->ops->progress_fd(device, worker->index);
+		/* Who cannot be waited for is looked at again. */
+		if (waiting->progress_fd < 0)
+			return false;
+	}
+	return progress != VIRTIO_WORK_LEFT && !queue->polled && !server->options.poll;
 }
 
-static void wait_for_work(const struct worker *worker, const struct waiting *waiting)
+/* One turn of a queue. Returns whether to wait then. */
+static bool work(struct worker *worker, struct waiting *waiting)
+{
+	struct vhost_user_session *session = &worker->server->session;
+	enum virtio_progress progress;
+
+	*waiting = (struct waiting){-1, -1};
+	if (worker->kicked)
+		vhost_user_queue_kick(session, worker->index);
+	worker->kicked = false;
+	progress = vhost_user_queue_run(session, worker->index, BUDGET);
+	return !virtio_transport_queue_live(&session->transport, worker->index) ||
+	       can_wait(worker, progress, waiting);
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/* Returns whether a descriptor is readable before it would have been worth to sleep. */
+static bool stay_awake(struct pollfd *fds, nfds_t count, uint64_t start)
+{
+	do {
+		if (poll(fds, count, 0) != 0)
+			return true;
+		/* The frontend may have but this processor. */
+		sched_yield();
+	} while (now_ns() - start < ALERT_NS);
+	return false;
+}
+
+/*
+ * To be woken from a sleep is dear, for whoever wakes too. So after a short sleep the worker
+ * stays awake the next time, as long as such a sleep lasts; after one in vain it sleeps at once.
+ */
+static void wait_a_while(struct worker *worker, struct pollfd *fds, nfds_t count)
+{
+	uint64_t start = now_ns();
+
+	if (worker->alert && stay_awake(fds, count, start))
+		return;
+	poll(fds, count, -1);
+	worker->alert = now_ns() - start < ALERT_NS;
+}
+
+static void wait_for_work(struct worker *worker, const struct waiting *waiting)
 {
 	struct pollfd fds[] = {
 		{.fd = worker->wake_fd, .events = POLLIN},
@@ -136,18 +194,18 @@ static void wait_for_work(const struct worker *worker, const struct waiting *wai
 		{.fd = waiting->progress_fd, .events = POLLIN},
 	};
 
-	poll(fds, 3, -1);
+	wait_a_while(worker, fds, 3);
 	if (fds[0].revents)
 		lower_fd(worker->wake_fd);
+	worker->kicked = fds[1].revents;
 }
 
 static void *worker_main(void *opaque)
 {
 	struct worker *worker = opaque;
 	struct vhost_user_server *server = worker->server;
-	enum virtio_progress progress;
 	struct waiting waiting;
-	bool quit;
+	bool idle, quit;
 
 	do {
 		if (__atomic_load_n(&server->wanted, __ATOMIC_RELAXED)) {
@@ -156,9 +214,9 @@ static void *worker_main(void *opaque)
 		}
 		pthread_mutex_lock(&worker->lock);
 		quit = worker->quit;
-		progress = quit ? VIRTIO_WORK_LEFT : work(worker, &waiting);
+		idle = !quit && work(worker, &waiting);
 		pthread_mutex_unlock(&worker->lock);
-		if (progress != VIRTIO_WORK_LEFT)
+		if (idle)
 			wait_for_work(worker, &waiting);
 	} while (!quit);
 	return NULL;
@@ -314,6 +372,26 @@ static void serve(struct vhost_user_server *server)
 	event(server, VHOST_USER_DISCONNECTED, "the frontend is gone");
 }
 
+/* A shortage, which passes: the frontend waits, and so do we. Returns whether it is one. */
+static bool shortage(const struct vhost_user_server *server, int error)
+{
+	struct pollfd stop = {.fd = server->news_fd, .events = POLLIN};
+
+	if (error != EMFILE && error != ENFILE && error != ENOBUFS && error != ENOMEM)
+		return false;
+	poll(&stop, 1, SHORTAGE_MS);
+	return true;
+}
+
+/* Returns 0, also if the frontend has gone again, or -errno. */
+static int accept_frontend(struct vhost_user_server *server)
+{
+	server->socket = accept4(server->listen_fd, NULL, NULL, SOCK_CLOEXEC);
+	if (server->socket >= 0 || errno == EAGAIN || errno == EINTR || errno == ECONNABORTED)
+		return 0;
+	return shortage(server, errno) ? 0 : -errno;
+}
+
 /* Wait for the next frontend. Returns 0, also if there is none yet, or -errno. */
 static int wait_for_frontend(struct vhost_user_server *server)
 {
@@ -329,12 +407,7 @@ static int wait_for_frontend(struct vhost_user_server *server)
 		lower_fd(server->news_fd);
 	if (fds[1].revents)
 		server->session.device->ops->event(server->session.device);
-	if (!fds[2].revents || stopping(server))
-		return 0;
-	server->socket = accept4(server->listen_fd, NULL, NULL, SOCK_CLOEXEC);
-	if (server->socket < 0 && errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
-		return -errno;
-	return 0;
+	return fds[2].revents && !stopping(server) ? accept_frontend(server) : 0;
 }
 
 int vhost_user_server_run(struct vhost_user_server *server)
@@ -417,6 +490,7 @@ int vhost_user_server_create(struct vhost_user_server **made, struct virtio_devi
 	ignore_broken_pipes();
 	server->options = *options;
 	server->listen_fd = listen_fd;
+	server->news_fd = -1;
 	server->socket = -1;
 	pthread_mutex_init(&server->gate, NULL);
 	error = vhost_user_unblock(listen_fd) ? init(server, device) : -EBADF;
@@ -440,7 +514,7 @@ void vhost_user_server_destroy(struct vhost_user_server *server)
 		pthread_mutex_destroy(&worker->lock);
 	}
 	free(server->workers);
-	if (server->news_fd > 0)
+	if (server->news_fd >= 0)
 		close(server->news_fd);
 	pthread_mutex_destroy(&server->gate);
 	free(server);

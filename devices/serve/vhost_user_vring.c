@@ -84,7 +84,7 @@ const char *vhost_user_get_vring_base(struct vhost_user_exchange *x)
 		return why;
 	state->index = x->message->payload.state.index;
 	vhost_user_queue_stop(x->session, (uint16_t)state->index);
-	vhost_user_inflight_forget(x->session, (uint16_t)state->index);
+	vhost_user_inflight_settle(x->session, (uint16_t)state->index);
 	queue->started = false;
 	vhost_user_queue_set_fd(&queue->kick_fd, -1);
 	state->num = vhost_user_queue_base(x->session, (uint16_t)state->index);

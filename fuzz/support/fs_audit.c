@@ -10,8 +10,9 @@
 
 #include "fs_player_internal.h"
 
-/* Room for one entry of the longest name, and a little more: listings are in pieces. */
+/* Room for any entry; and for one with a short name: every one is where a listing goes on. */
 #define LIST_ROOM 600u
+#define ONE_ROOM  40u
 
 #define LOCKS_MAX 4u
 
@@ -27,7 +28,8 @@ static void audit_listing(struct vqsim_fs *fs, uint64_t node)
 
 	if (vqsim_fs_opendir(fs, node, &file) != 0)
 		return;
-	while (vqsim_fs_readdir(fs, &file, dirent.next, buffer, sizeof(buffer), &dirents) > 0)
+	while (vqsim_fs_readdir(fs, &file, dirent.next, buffer, ONE_ROOM, &dirents) > 0 ||
+	       vqsim_fs_readdir(fs, &file, dirent.next, buffer, LIST_ROOM, &dirents) > 0)
 		while (vqsim_fs_dirents_next(&dirents, &dirent))
 			;
 	vqsim_fs_releasedir(fs, &file);

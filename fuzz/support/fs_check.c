@@ -134,7 +134,7 @@ static bool empty(struct fuzz_fs_player *player, uint64_t node, unsigned depth)
 void player_note_fresh(struct fuzz_fs_player *player)
 {
 	memset(&player->fresh, 0, sizeof(player->fresh));
-	if (player->up && player->in_memory && !player->unsure && player->fs.minor > 0)
+	if (player->up && player->kind == FUZZ_FS_RAM && !player->unsure && player->fs.minor > 0)
 		vqsim_fs_statfs(&player->fs, FUSE_ROOT_ID, &player->fresh);
 }
 
@@ -158,12 +158,12 @@ static void check_session(struct fuzz_fs_player *player)
 		if (player->modelled)
 			player_audit(player);
 		give_back(player);
-		if (player->in_memory)
+		if (player->kind == FUZZ_FS_RAM)
 			check_balance(player);
 		/* What nobody can interrupt may fill the rings: only a reset ends it. */
 	} else if (!player_in_flight(player) && begin(player)) {
 		good_request(player);
-		if (player->in_memory)
+		if (player->kind == FUZZ_FS_RAM)
 			check_balance(player);
 	}
 }

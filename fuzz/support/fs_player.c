@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "fs_player_internal.h"
 
@@ -13,6 +14,12 @@ static const struct vqsim_region regions[] = {{0x100000, 0x30000}, {0x130000, 0x
 
 /* Each ring takes memory until the device is reset. */
 #define ENABLES_MAX 8u
+
+/* What the kernel of the host does its own way, and what a dir tree leaves to the guest. */
+#define HOST_FREEDOM                                                               \
+	(VQSIM_TREE_COARSE_CLOCK | VQSIM_TREE_DIR_NLINK | VQSIM_TREE_HOST_POLICY | \
+	 VQSIM_TREE_NO_XATTR | VQSIM_TREE_TRUSTING | VQSIM_TREE_LATE_LISTINGS |    \
+	 VQSIM_TREE_FREE_ATIME | VQSIM_TREE_IDS_LINGER | VQSIM_TREE_SIZE_LIMIT)
 
 #define REGIONS (sizeof(regions) / sizeof(regions[0]))
 
@@ -45,12 +52,28 @@ static void doubt(struct fuzz_fs_player *player)
 	player->unsure = true;
 }
 
+/* A dir tree makes files as the caller, if there can be such a one. */
+static bool caller_known(const struct fuzz_fs_player *player)
+{
+	const struct vqsim_fs *fs = &player->fs;
+
+	switch (player->kind) {
+	case FUZZ_FS_RAM:
+		return true;
+	case FUZZ_FS_DIR:
+		return fs->uid != UINT32_MAX && fs->gid != UINT32_MAX;
+	default:
+		return fs->uid == 0 && fs->gid == 0;
+	}
+}
+
 /* Messages of a session, on the queue for them. */
 static bool model_knows(const struct fuzz_fs_player *player, const struct vqsim_fs_request *request)
 {
 	bool hiprio = vqsim_fs_queue_of(&player->fs, request) == VQSIM_FS_HIPRIO;
 
-	return !request->raw && (hiprio || request->queue != VQSIM_FS_HIPRIO) &&
+	return !request->raw && caller_known(player) &&
+	       (hiprio || request->queue != VQSIM_FS_HIPRIO) &&
 	       (player->fs.minor > 0 || request->args.opcode == FUSE_INIT);
 }
 
@@ -401,20 +424,22 @@ static void end(struct fuzz_fs_player *player)
 	player->up = false;
 }
 
-int fuzz_fs_play(struct fuzz_fs_player *player, struct fs_tree *tree, bool in_memory,
+int fuzz_fs_play(struct fuzz_fs_player *player, struct fs_tree *tree, enum fuzz_fs_kind kind,
 		 const struct fuzz_fs_op *ops, unsigned count)
 {
+	const struct vqsim_tree_options host = {.freedom = HOST_FREEDOM};
 	uint64_t completed;
 	int error;
 
 	player->tree = tree;
-	player->in_memory = in_memory;
-	player->modelled = in_memory;
+	player->kind = kind;
+	player->modelled = kind == FUZZ_FS_RAM || geteuid() == 0;
 	memset(&player->model, 0, sizeof(player->model));
 	vqsim_memory_reset(&player->memory);
 	error = make_device(player);
 	if (!error)
-		error = vqsim_tree_init(&player->model, &player->referee, NULL);
+		error = vqsim_tree_init(&player->model, &player->referee,
+					kind == FUZZ_FS_RAM ? NULL : &host);
 	for (unsigned i = 0; !error && i < count; i++) {
 		if (i == 0 || player->up)
 			apply(player, &ops[i]);

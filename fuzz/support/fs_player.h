@@ -25,6 +25,13 @@
 
 #define FUZZ_FS_SLOTS 6u
 
+/* Which tree is behind the device. */
+enum fuzz_fs_kind {
+	FUZZ_FS_RAM,
+	FUZZ_FS_DIR,
+	FUZZ_FS_DIR_OWN, /* files are made as this process, whoever asks */
+};
+
 /* How requests stand in the ring from now on. */
 struct fuzz_fs_framing {
 	uint8_t choice;
@@ -59,7 +66,7 @@ struct fuzz_fs_player {
 	bool modelled; /* the model has heard of all that was sent */
 	bool known;    /* what is looked up and open is what the client has counted */
 	bool unsure;   /* the session may have another byte order: something raw said INIT */
-	bool in_memory;
+	enum fuzz_fs_kind kind;
 	struct fuse_kstatfs fresh;
 	uint64_t completed; /* by the operations */
 	uint64_t resets;
@@ -70,11 +77,11 @@ int fuzz_fs_player_init(struct fuzz_fs_player *player);
 void fuzz_fs_player_finish(struct fuzz_fs_player *player);
 
 /*
- * Run the operations on an empty tree, which is taken over. in_memory: it is fs_tree_ram_create's,
- * which the model knows all of.
+ * Run the operations on an empty tree, which is taken over. A directory of the host has a model only if this
+ * process is root.
  * Returns 0; -errno: the host could not make the device. Violations are in player->referee.
  */
-int fuzz_fs_play(struct fuzz_fs_player *player, struct fs_tree *tree, bool in_memory,
+int fuzz_fs_play(struct fuzz_fs_player *player, struct fs_tree *tree, enum fuzz_fs_kind kind,
 		 const struct fuzz_fs_op *ops, unsigned count);
 
 #endif

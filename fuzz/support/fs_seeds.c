@@ -153,6 +153,98 @@ static const struct fuzz_fs_op together[] = {
 	DO(FORGET, .node = 2),
 };
 
+/* A name that is replaced, one of several of a file that goes, two that change places. */
+static const struct fuzz_fs_op renames[] = {
+	UP(INDIRECT),
+	DO(CREATE, .name = 0),
+	DO(CREATE, .name = 1),
+	DO(LINK, .node = 2, .new_name = 2),
+	DO(RENAME, .name = 0, .new_name = 1),
+	DO(GETATTR, .node = 2),
+	DO(UNLINK, .name = 1),
+	DO(LOOKUP, .name = 1),
+	DO(MKDIR, .name = NAME_DIR, .mode = 1),
+	DO(MKDIR, .name = NAME_LINK, .mode = 1),
+	DO(RENAME, .name = NAME_DIR, .new_name = NAME_LINK),
+	DO(RENAME2, .name = NAME_LINK, .new_name = 2, .flags = 2),
+	DO(LINK, .node = 2, .new_name = 0),
+	DO(UNLINK, .name = 2),
+	DO(UNLINK, .name = 0),
+};
+
+/* Ends of files within a page and across pages, and what is there when they grow again. */
+static const struct fuzz_fs_op cuts[] = {
+	UP(PACKED),
+	DO(CREATE, .name = 0),
+	DO(WRITE, .size = SIZE_4096, .value = 1),
+	DO(WRITE, .offset = SIZE_4096, .size = SIZE_4096, .value = 9),
+	DO(SETATTR, .node = 1, .mask = 8, .offset = SIZE_100),
+	DO(SETATTR, .node = 1, .mask = 8, .offset = SIZE_8K),
+	DO(READ, .size = SIZE_4096),
+	DO(SETATTR, .node = 1, .mask = 8, .offset = 2),
+	DO(FALLOCATE, .mode = 1, .offset = SIZE_4096, .size = SIZE_4096),
+	DO(FALLOCATE, .mode = 3, .offset = 2, .size = SIZE_100),
+	DO(OPEN, .node = 1, .flags = 3),
+	DO(WRITE, .handle = 1, .size = SIZE_100, .value = 3),
+	DO(OPEN, .node = 1, .flags = 4),
+	DO(WRITE, .handle = 1, .size = SIZE_100, .value = 3),
+	DO(GETATTR, .node = 1),
+	DO(COPY_FILE_RANGE, .target = 2, .size = SIZE_100, .value = SIZE_8K),
+	DO(GETATTR, .node = 1),
+	DO(LSEEK, .mask = 4),
+};
+
+/* A listing in pieces, in which names come and go. */
+static const struct fuzz_fs_op pieces[] = {
+	UP(0),
+	DO(MKNOD, .name = 0, .mode = 8),
+	DO(MKNOD, .name = 1, .mode = 9),
+	DO(MKNOD, .name = 2, .mode = 10),
+	DO(SYMLINK, .name = NAME_LINK, .new_name = 1),
+	DO(OPENDIR, .flags = READ_ONLY),
+	DO(READDIR, .size = 14),
+	DO(READDIR, .offset = 1, .size = 14),
+	DO(UNLINK, .name = 1),
+	DO(READDIRPLUS, .offset = 2, .size = 14),
+	DO(MKDIR, .name = NAME_DIR, .mode = 1),
+	DO(READDIR, .offset = 3, .size = SIZE_4096),
+	DO(READDIR, .size = SIZE_4096),
+	DO(READDIR, .offset = 5, .size = SIZE_4096),
+	DO(RELEASEDIR),
+};
+
+/* A lock that is cut in two, joined, changed; another owner's beside it. */
+static const struct fuzz_fs_op lock_parts[] = {
+	UP(0),
+	DO(CREATE, .name = 0),
+	DO(SETLK, .mode = 1, .size = SIZE_4096 + 1, .owner = 1),
+	DO(SETLK, .mode = 2, .offset = 2, .size = 2, .owner = 1),
+	DO(GETLK, .mode = 1, .size = 1, .owner = 2),
+	DO(GETLK, .mode = 1, .offset = SIZE_100, .size = 1, .owner = 2),
+	DO(SETLK, .mode = 0, .offset = 1, .size = SIZE_100, .owner = 1),
+	DO(SETLK, .mode = 1, .offset = 2, .size = 0, .owner = 2),
+	DO(SETLKW, .mode = 1, .offset = 2, .size = SIZE_100, .owner = 3),
+	DO(FLUSH, .owner = 1),
+	DO(FLUSH, .owner = 2),
+	DO(RELEASE, .owner = 3),
+};
+
+/* Extended attributes that must be there, or must not; of a directory, and those of others. */
+static const struct fuzz_fs_op labels[] = {
+	UP(INDIRECT),
+	DO(CREATE, .name = 0),
+	DO(SETXATTR, .node = 1, .name = 1, .size = SIZE_100, .flags = 2),
+	DO(SETXATTR, .node = 1, .name = 1, .size = SIZE_100, .flags = 1),
+	DO(SETXATTR, .node = 1, .name = 1, .size = 1, .flags = 1),
+	DO(SETXATTR, .node = 1, .name = 1, .size = 2, .flags = 2),
+	DO(SETXATTR, .name = 2, .size = SIZE_4096),
+	CONTROL(CALLER, .other = 5),
+	DO(SETXATTR, .node = 1, .name = 0, .size = SIZE_100),
+	DO(GETXATTR, .node = 1, .name = 1, .size = 1),
+	DO(LISTXATTR, .node = 1, .size = 10),
+	DO(ACCESS, .node = 1, .mask = 2),
+};
+
 static const uint8_t names_without_end[] = {'d', 'i', 'r'};
 static const uint8_t batch[] = {255, 255, 255, 255, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0};
 
@@ -180,8 +272,9 @@ static const struct fuzz_fs_op malformed[] = {
 	}
 
 const struct fuzz_fs_seed fuzz_fs_seeds[] = {
-	SEED(files), SEED(names), SEED(listings), SEED(attributes),
-	SEED(locks), SEED(lives), SEED(together), SEED(malformed),
+	SEED(files),  SEED(names),      SEED(listings),  SEED(attributes), SEED(locks),
+	SEED(lives),  SEED(together),   SEED(malformed), SEED(renames),    SEED(cuts),
+	SEED(pieces), SEED(lock_parts), SEED(labels),
 };
 
 const unsigned fuzz_fs_seed_count = sizeof(fuzz_fs_seeds) / sizeof(fuzz_fs_seeds[0]);

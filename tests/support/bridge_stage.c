@@ -68,9 +68,9 @@ static void note_violation(void *opaque, const struct vqsim_violation *violation
 static void make_guest(struct bridge_stage *stage, struct fs_session *session)
 {
 	const struct fs_options options = {.tag = "bridge", .request_queue_count = BRIDGE_QUEUES};
-	const struct vqsim_region region = {.gpa = 0x10000, .size = 1 << 20};
+	const struct vqsim_region region = {.gpa = 0x10000, .size = 4 << 20};
 	const struct vqsim_guest_config config = {.features = ~VIRTIO_FEATURE(VIRTIO_F_RING_PACKED),
-						  .queue_size = 16};
+						  .queue_size = BRIDGE_QUEUE_SIZE};
 
 	assert_int_equal(fs_create(&stage->device, &options, session), 0);
 	assert_int_equal(vqsim_memory_init(&stage->memory, &region, 1), 0);
@@ -82,7 +82,7 @@ static void make_guest(struct bridge_stage *stage, struct fs_session *session)
 	assert_int_equal(vqsim_guest_bring_up(&stage->guest, &config), VQSIM_UP);
 }
 
-static void make_bridge(struct bridge_stage *stage)
+static void make_bridge(struct bridge_stage *stage, uint16_t slots)
 {
 	int sockets[2];
 
@@ -90,19 +90,30 @@ static void make_bridge(struct bridge_stage *stage)
 	stage->kernel = sockets[0];
 	assert_int_equal(vqsim_fs_init(&stage->fs, &stage->guest, 4096), 0);
 	assert_int_equal(vqsim_fuse_bridge_init(&stage->bridge, &stage->fs, sockets[1],
-						BRIDGE_MAX_WRITE, BRIDGE_SLOTS),
+						BRIDGE_MAX_WRITE, slots),
 			 0);
 }
 
-int bridge_set_up(void **state)
+static void set_up(void **state, uint16_t slots)
 {
 	struct bridge_stage *stage = test_calloc(1, sizeof(*stage));
 
 	assert_int_equal(fs_tree_ram_create(&stage->tree, NULL), 0);
 	assert_int_equal(fuse_session_create(&stage->session, NULL, stage->tree), 0);
 	make_guest(stage, stage->session);
-	make_bridge(stage);
+	make_bridge(stage, slots);
 	*state = stage;
+}
+
+int bridge_set_up(void **state)
+{
+	set_up(state, BRIDGE_SLOTS);
+	return 0;
+}
+
+int bridge_set_up_wide(void **state)
+{
+	set_up(state, BRIDGE_QUEUES * BRIDGE_QUEUE_SIZE + 8);
 	return 0;
 }
 
@@ -111,7 +122,7 @@ struct bridge_stage *bridge_stage_create(struct fs_session *session)
 	struct bridge_stage *stage = test_calloc(1, sizeof(*stage));
 
 	make_guest(stage, session);
-	make_bridge(stage);
+	make_bridge(stage, BRIDGE_SLOTS);
 	return stage;
 }
 
@@ -121,7 +132,7 @@ int bridge_set_up_parrot(void **state)
 
 	stage->parrot.base.ops = &parrot_ops;
 	make_guest(stage, &stage->parrot.base);
-	make_bridge(stage);
+	make_bridge(stage, BRIDGE_SLOTS);
 	*state = stage;
 	return 0;
 }

@@ -15,6 +15,7 @@
 #define BRIDGE_MAX_WRITE   8192u
 #define BRIDGE_SLOTS       3u
 #define BRIDGE_QUEUES      2u /* for requests */
+#define BRIDGE_QUEUE_SIZE  16u
 #define BRIDGE_MESSAGE_MAX 16384u
 
 /* A session that gives the same answer to everything. */
@@ -47,8 +48,9 @@ struct bridge_stage {
 	} reply;
 };
 
-/* Of cmocka: on a tree in memory; on a parrot. */
+/* Of cmocka: on a tree in memory; likewise, with more slots than the rings have room; on a parrot. */
 int bridge_set_up(void **state);
+int bridge_set_up_wide(void **state);
 int bridge_set_up_parrot(void **state);
 int bridge_tear_down(void **state);
 

@@ -85,6 +85,11 @@ int command_teardown(void **state)
 	return chdir("/") == 0 ? rmdir(folder) : -1;
 }
 
+const char *command_binary(void)
+{
+	return binary;
+}
+
 static void read_file(const char *path, char *text, size_t size)
 {
 	FILE *file = fopen(path, "r");

@@ -40,6 +40,9 @@ struct command_bad {
 int command_setup(void **state);
 int command_teardown(void **state);
 
+/* The command itself. */
+const char *command_binary(void);
+
 /* args ends with NULL and does not have the name of the command. */
 void command_run(struct command_outcome *outcome, const char *const *args);
 

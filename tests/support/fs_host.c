@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Steps by plain system calls. A node is an O_PATH descriptor: what needs a path has it in /proc. */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -33,13 +35,16 @@ static int64_t result(int64_t value)
 	return value < 0 ? -errno : value;
 }
 
-static void become(const struct fs_host *h, unsigned who)
+static void become(const struct fs_host *h, const struct fs_step *s)
 {
-	if (!h->callers || who == 0)
+	if (!h->callers || s->who == 0)
 		return;
-	umask(h->callers[who].umask);
-	assert_int_equal(setegid(h->callers[who].gid), 0);
-	assert_int_equal(seteuid(h->callers[who].uid), 0);
+	umask(h->callers[s->who].umask);
+	assert_int_equal(setgroups(fs_step_makes(s) && h->callers[s->who].group != 0,
+				   &h->callers[s->who].group),
+			 0);
+	assert_int_equal(setegid(h->callers[s->who].gid), 0);
+	assert_int_equal(seteuid(h->callers[s->who].uid), 0);
 }
 
 static void become_root(const struct fs_host *h)
@@ -48,6 +53,7 @@ static void become_root(const struct fs_host *h)
 		return;
 	assert_int_equal(seteuid(0), 0);
 	assert_int_equal(setegid(0), 0);
+	assert_int_equal(setgroups(0, NULL), 0);
 	umask(0);
 }
 
@@ -137,6 +143,38 @@ static void name_step(struct fs_host *h, const struct fs_step *s, struct fs_outc
 	}
 }
 
+static void take_times(const struct fs_step *s, struct fs_outcome *out, int fd)
+{
+	struct stat st;
+
+	if (out->value != 0 || fstat(fd, &st) != 0)
+		return;
+	out->hash = fs_outcome_times(
+		s, (uint64_t[]){(uint64_t)st.st_atim.tv_sec, (uint64_t)st.st_atim.tv_nsec},
+		(uint64_t[]){(uint64_t)st.st_mtim.tv_sec, (uint64_t)st.st_mtim.tv_nsec});
+}
+
+/* All of a directory. */
+static void names_step(struct fs_host *h, const struct fs_step *s, struct fs_outcome *out)
+{
+	struct path path = path_of(h->nodes[s->a]);
+	int fd = open(path.text, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+	const struct dirent *entry;
+
+	out->value = dir ? 0 : -errno;
+	while (dir && (entry = readdir(dir))) {
+		out->value++;
+		out->hash += fs_outcome_name(entry->d_name, (uint32_t)strlen(entry->d_name),
+					     entry->d_type);
+	}
+	/* The C library does not tell what getdents(2) says of a directory that is gone. */
+	if (dir && out->value == 0)
+		out->value = -ENOENT;
+	if (dir)
+		closedir(dir);
+}
+
 static struct timespec time_of(const struct fs_step *s, uint32_t set, uint32_t now, uint32_t sec)
 {
 	if (s->flags & now)
@@ -166,6 +204,8 @@ static void set_step(struct fs_host *h, const struct fs_step *s, struct fs_outco
 			result(fchownat(fd, "", s->flags & KEEP_UID ? (uid_t)-1 : to->uid,
 					s->flags & KEEP_GID ? (gid_t)-1 : to->gid, AT_EMPTY_PATH));
 	take_attr(out, fd);
+	if (s->what == DO_UTIMENS)
+		take_times(s, out, fd);
 }
 
 static void node_step(struct fs_host *h, const struct fs_step *s, struct fs_outcome *out)
@@ -239,12 +279,13 @@ static void open_step(struct fs_host *h, const struct fs_step *s, struct fs_outc
 	int *slot = &h->files[s->b % FS_FILES], fd;
 	struct path path;
 
-	keep(slot, -1);
 	become_root(h);
+	fs_host_closing(h, s->b % FS_FILES);
+	keep(slot, -1);
 	out->done = !is_special(h, s) || s->flags & O_EXCL;
 	if (!out->done)
 		return;
-	become(h, s->who);
+	become(h, s);
 	fd = open_file(h, s);
 	out->value = fd < 0 ? -errno : 0;
 	become_root(h);
@@ -280,19 +321,24 @@ static void file_step(struct fs_host *h, const struct fs_step *s, struct fs_outc
 {
 	int *slot = &h->files[s->b % FS_FILES];
 
-	out->done = *slot >= 0 && s->what < DO_GETLK && s->what != DO_FLUSH;
+	out->done = *slot >= 0;
 	if (!out->done)
 		return;
+	if (s->what >= DO_GETLK || s->what == DO_FLUSH || s->what == DO_RELEASE) {
+		become_root(h);
+		fs_host_lock(h, s, out);
+	}
 	if (s->what == DO_FGETATTR) {
 		take_attr(out, *slot);
 	} else if (s->what == DO_FTRUNCATE) {
 		out->value = result(ftruncate(*slot, (off_t)s->size));
 		take_attr(out, *slot);
 	} else if (s->what == DO_FSYNC) {
-		out->done = false;
+		out->value = result(s->x % 2 ? fdatasync(*slot) : fsync(*slot));
 	} else if (s->what == DO_RELEASE) {
+		fs_host_closing(h, s->b % FS_FILES);
 		keep(slot, -1);
-	} else {
+	} else if (s->what != DO_FLUSH && s->what < DO_GETLK) {
 		bytes_step(h, s, out);
 	}
 }
@@ -308,12 +354,13 @@ static play *const on_node[DO_WHATS] = {
 	[DO_LINK] = name_step,       [DO_OPEN] = open_step,         [DO_CREATE] = open_step,
 	[DO_TMPFILE] = open_step,    [DO_SETXATTR] = xattr_step,    [DO_GETXATTR] = xattr_step,
 	[DO_LISTXATTR] = xattr_step, [DO_REMOVEXATTR] = xattr_step, [DO_STATFS] = node_step,
+	[DO_LIST] = names_step,
 };
 
 void fs_host_step(struct fs_host *h, const struct fs_step *s, struct fs_outcome *out)
 {
 	*out = (struct fs_outcome){.done = true};
-	become(h, s->who);
+	become(h, s);
 	if (on_node[s->what]) {
 		out->done = h->nodes[s->a] >= 0;
 		if (out->done)
@@ -344,6 +391,8 @@ void fs_host_finish(struct fs_host *h)
 {
 	for (unsigned i = 0; i < FS_NODES; i++)
 		keep(&h->nodes[i], -1);
-	for (unsigned i = 0; i < FS_FILES; i++)
+	for (unsigned i = 0; i < FS_FILES; i++) {
+		fs_host_closing(h, i);
 		keep(&h->files[i], -1);
+	}
 }

@@ -15,6 +15,28 @@ uint64_t fs_outcome_hash(const uint8_t *data, uint64_t size)
 	return sum;
 }
 
+uint64_t fs_outcome_name(const char *name, uint32_t size, uint32_t type)
+{
+	return fs_outcome_hash((const uint8_t *)name, size) * (type + 1);
+}
+
+uint64_t fs_outcome_times(const struct fs_step *s, const uint64_t atime[2], const uint64_t mtime[2])
+{
+	uint64_t hash = 0;
+
+	if (s->flags & FATTR_ATIME)
+		hash += fs_outcome_hash((const uint8_t *)atime, 2 * sizeof(atime[0]));
+	if (s->flags & FATTR_MTIME)
+		hash += 2 * fs_outcome_hash((const uint8_t *)mtime, 2 * sizeof(mtime[0]));
+	return hash;
+}
+
+/* What a guest tells of callers who cannot keep suid and sgid of what they change. */
+static uint32_t kills(const struct fs_player *p, uint32_t flag)
+{
+	return p->fs->uid != 0 && p->fs->flags & FUSE_HANDLE_KILLPRIV_V2 ? flag : 0;
+}
+
 static void take_attr(struct fs_outcome *out, const struct fuse_attr *attr)
 {
 	if (out->value != 0)
@@ -69,7 +91,7 @@ static void close_file(struct fs_player *p, const struct fs_step *s, struct vqsi
 		.handle = file->handle,
 		.flags = file->flags,
 		.fuse_flags = FUSE_RELEASE_FLOCK_UNLOCK,
-		.lock_owner = 1 + s->x % 3,
+		.lock_owner = fs_step_owner(s),
 	};
 
 	vqsim_fs_call(p->fs, &args, NULL);
@@ -152,8 +174,13 @@ static void set_step(struct fs_player *p, const struct fs_step *s, struct fs_out
 		set.mtime = s->x + 1000;
 		set.atimensec = set.mtimensec = s->mode;
 	}
+	if (s->what == DO_TRUNCATE)
+		set.valid |= kills(p, FATTR_KILL_SUIDGID);
 	out->value = vqsim_fs_setattr(p->fs, p->nodes[s->a], &set, &attr);
 	take_attr(out, &attr);
+	if (out->value == 0 && s->what == DO_UTIMENS)
+		out->hash = fs_outcome_times(s, (uint64_t[]){attr.atime, attr.atimensec},
+					     (uint64_t[]){attr.mtime, attr.mtimensec});
 }
 
 static void node_step(struct fs_player *p, const struct fs_step *s, struct fs_outcome *out)
@@ -197,6 +224,30 @@ static void xattr_step(struct fs_player *p, const struct fs_step *s, struct fs_o
 	}
 }
 
+/* OPEN and CREATE of this caller. */
+static int open_it(struct fs_player *p, const struct fs_step *s, struct vqsim_fs_file *file)
+{
+	const struct vqsim_fs_args args = {
+		.opcode = s->what == DO_OPEN ? FUSE_OPEN : FUSE_CREATE,
+		.node = p->nodes[s->a],
+		.name = fs_step_name(s->name),
+		.flags = s->flags,
+		.fuse_flags = s->flags & O_TRUNC ? kills(p, FUSE_OPEN_KILL_SUIDGID) : 0,
+		.mode = s->mode,
+	};
+	struct vqsim_fs_result result;
+	int error = vqsim_fs_call(p->fs, &args, &result);
+
+	if (error == 0)
+		*file = (struct vqsim_fs_file){
+			.node = s->what == DO_OPEN ? args.node : result.entry.nodeid,
+			.handle = result.handle,
+			.flags = s->flags,
+			.open_flags = result.open_flags,
+		};
+	return error;
+}
+
 /* What opens a file: without a look-up, with one of a name, with one of none. */
 static void open_step(struct fs_player *p, const struct fs_step *s, struct fs_outcome *out)
 {
@@ -204,11 +255,8 @@ static void open_step(struct fs_player *p, const struct fs_step *s, struct fs_ou
 	uint64_t node = p->nodes[s->a];
 
 	release(p, slot, false);
-	if (s->what == DO_OPEN)
-		out->value = vqsim_fs_open(p->fs, node, s->flags, &file);
-	else if (s->what == DO_CREATE)
-		out->value = vqsim_fs_create(p->fs, node, fs_step_name(s->name), s->flags, s->mode,
-					     &file);
+	if (s->what != DO_TMPFILE)
+		out->value = open_it(p, s, &file);
 	else
 		out->value = vqsim_fs_tmpfile(p->fs, node, s->flags, s->mode, &file);
 	if (out->value != 0)
@@ -216,6 +264,27 @@ static void open_step(struct fs_player *p, const struct fs_step *s, struct fs_ou
 	*slot = file;
 	if (s->what != DO_OPEN)
 		keep(p, s->c, file.node);
+}
+
+static int64_t write_it(struct fs_player *p, const struct fs_step *s,
+			const struct vqsim_fs_file *file)
+{
+	const struct vqsim_fs_args args = {
+		.opcode = FUSE_WRITE,
+		.node = file->node,
+		.handle = file->handle,
+		.flags = file->flags,
+		.fuse_flags = kills(p, FUSE_WRITE_KILL_SUIDGID),
+		.offset = s->offset,
+		.data = p->buffer,
+		.size = s->size,
+	};
+	struct vqsim_fs_result result;
+	int error;
+
+	fs_step_bytes(s, p->buffer);
+	error = vqsim_fs_call(p->fs, &args, &result);
+	return error ? error : (int64_t)result.count;
 }
 
 static void bytes_step(struct fs_player *p, const struct fs_step *s, struct fs_outcome *out)
@@ -227,8 +296,7 @@ static void bytes_step(struct fs_player *p, const struct fs_step *s, struct fs_o
 		out->value = vqsim_fs_read(p->fs, file, s->offset, p->buffer, (uint32_t)s->size);
 		take_data(p, out);
 	} else if (s->what == DO_WRITE) {
-		fs_step_bytes(s, p->buffer);
-		out->value = vqsim_fs_write(p->fs, file, s->offset, p->buffer, (uint32_t)s->size);
+		out->value = write_it(p, s, file);
 	} else if (s->what == DO_FALLOCATE) {
 		out->value = vqsim_fs_fallocate(p->fs, file, s->flags, s->offset, s->size);
 	} else if (s->what == DO_LSEEK) {
@@ -241,30 +309,12 @@ static void bytes_step(struct fs_player *p, const struct fs_step *s, struct fs_o
 	}
 }
 
-static void lock_step(struct fs_player *p, const struct fs_step *s, struct fs_outcome *out)
-{
-	const struct vqsim_fs_file *file = &p->files[s->b % FS_FILES];
-	struct fuse_file_lock lock = {
-		.start = s->offset,
-		.end = s->size ? s->offset + s->size - 1 : UINT64_MAX >> 1,
-		.type = s->mode,
-		.pid = 1 + s->x % 3,
-	};
-	uint64_t owner = 1 + s->x % 3;
-
-	if (s->what == DO_GETLK)
-		out->value = vqsim_fs_getlk(p->fs, file, owner, &lock);
-	else if (s->what == DO_SETLK)
-		out->value = vqsim_fs_setlk(p->fs, file, owner, &lock, 0);
-	else
-		out->value = vqsim_fs_setlk(p->fs, file, owner, &lock, FUSE_LK_FLOCK);
-}
-
 static void file_step(struct fs_player *p, const struct fs_step *s, struct fs_outcome *out)
 {
 	struct vqsim_fs_file *file = &p->files[s->b % FS_FILES];
-	struct fuse_setattr_in set = {
-		.valid = FATTR_SIZE | FATTR_FH, .size = s->size, .fh = file->handle};
+	struct fuse_setattr_in set = {.valid = FATTR_SIZE | FATTR_FH | kills(p, FATTR_KILL_SUIDGID),
+				      .size = s->size,
+				      .fh = file->handle};
 	struct fuse_attr attr;
 
 	out->done = file->node != 0;
@@ -279,11 +329,11 @@ static void file_step(struct fs_player *p, const struct fs_step *s, struct fs_ou
 	} else if (s->what == DO_FSYNC) {
 		out->value = vqsim_fs_fsync(p->fs, file, s->x % 2);
 	} else if (s->what == DO_FLUSH) {
-		out->value = vqsim_fs_flush(p->fs, file, 1 + s->x % 3);
+		out->value = vqsim_fs_flush(p->fs, file, fs_step_owner(s));
 	} else if (s->what == DO_RELEASE) {
 		close_file(p, s, file);
 	} else if (s->what >= DO_GETLK) {
-		lock_step(p, s, out);
+		fs_player_lock(p, s, out);
 	} else {
 		bytes_step(p, s, out);
 	}
@@ -357,6 +407,7 @@ static play *const on_node[DO_WHATS] = {
 	[DO_LINK] = link_step,       [DO_OPEN] = open_step,         [DO_CREATE] = open_step,
 	[DO_TMPFILE] = open_step,    [DO_SETXATTR] = xattr_step,    [DO_GETXATTR] = xattr_step,
 	[DO_LISTXATTR] = xattr_step, [DO_REMOVEXATTR] = xattr_step, [DO_STATFS] = node_step,
+	[DO_LIST] = fs_player_names,
 };
 
 void fs_player_step(struct fs_player *p, const struct fs_step *s, struct fs_outcome *out)
@@ -365,6 +416,9 @@ void fs_player_step(struct fs_player *p, const struct fs_step *s, struct fs_outc
 	p->fs->uid = p->callers[s->who].uid;
 	p->fs->gid = p->callers[s->who].gid;
 	p->fs->umask = p->callers[s->who].umask;
+	/* Only messages of what is made tell of it, and so nothing else may count on it. */
+	p->fs->groups = &p->callers[s->who].group;
+	p->fs->group_count = fs_step_makes(s) && p->callers[s->who].group != 0;
 	if (on_node[s->what]) {
 		out->done = p->nodes[s->a] != 0;
 		if (out->done)
@@ -403,6 +457,7 @@ unsigned fs_player_finish(struct fs_player *p)
 		release(p, &p->files[i], false);
 	for (unsigned i = 0; i < FS_LISTS; i++)
 		release(p, &p->lists[i], true);
+	vqsim_fs_request_finish(&p->waiter);
 	vqsim_fs_forget_all(p->fs);
 	for (unsigned i = 1; i < FS_NODES; i++)
 		left += p->nodes[i] && vqsim_fs_getattr(p->fs, p->nodes[i], NULL, &attr) != -ESTALE;

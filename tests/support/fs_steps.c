@@ -39,6 +39,7 @@ static const uint8_t weights[DO_WHATS] = {
 	[DO_GETXATTR] = 8, [DO_LISTXATTR] = 5,   [DO_REMOVEXATTR] = 4, [DO_OPENDIR] = 16,
 	[DO_READDIR] = 16, [DO_READDIRPLUS] = 8, [DO_REWIND] = 3,      [DO_RELEASEDIR] = 4,
 	[DO_GETLK] = 10,   [DO_SETLK] = 24,      [DO_FLOCK] = 20,      [DO_STATFS] = 1,
+	[DO_SETLKW] = 10,  [DO_LIST] = 14,
 };
 
 static enum fs_what draw_what(uint64_t *from)
@@ -100,17 +101,34 @@ static void draw_node(struct fs_step *step, uint64_t *from)
 
 static uint32_t draw_rename(uint64_t *from)
 {
-	static const uint32_t flags[] = {
-		0, 0, 0, 0, RENAME_NOREPLACE, RENAME_EXCHANGE, RENAME_EXCHANGE};
+	static const uint32_t flags[] = {0,
+					 0,
+					 0,
+					 0,
+					 0,
+					 0,
+					 RENAME_NOREPLACE,
+					 RENAME_NOREPLACE,
+					 RENAME_EXCHANGE,
+					 RENAME_EXCHANGE,
+					 RENAME_EXCHANGE,
+					 RENAME_WHITEOUT,
+					 RENAME_WHITEOUT | RENAME_NOREPLACE,
+					 RENAME_WHITEOUT | RENAME_EXCHANGE,
+					 RENAME_NOREPLACE | RENAME_EXCHANGE};
 
 	return PICK(from, flags);
 }
 
 static void draw_file(struct fs_step *step, uint64_t *from)
 {
-	static const uint32_t modes[] = {
-		0, FALLOC_FL_KEEP_SIZE, FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE,
-		FALLOC_FL_ZERO_RANGE, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE};
+	static const uint32_t modes[] = {0,
+					 FALLOC_FL_KEEP_SIZE,
+					 FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE,
+					 FALLOC_FL_ZERO_RANGE,
+					 FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE,
+					 FALLOC_FL_PUNCH_HOLE,
+					 FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE};
 	static const uint32_t types[] = {F_RDLCK, F_WRLCK, F_UNLCK};
 
 	if (step->what == DO_OPEN || step->what == DO_CREATE || step->what == DO_TMPFILE)
@@ -123,7 +141,7 @@ static void draw_file(struct fs_step *step, uint64_t *from)
 		step->flags = PICK(from, modes);
 	if (step->what == DO_LSEEK)
 		step->flags = draw(from) % 2 ? SEEK_DATA : SEEK_HOLE;
-	if (step->what == DO_GETLK || step->what == DO_SETLK || step->what == DO_FLOCK) {
+	if (step->what >= DO_GETLK && step->what <= DO_SETLKW) {
 		step->mode = PICK(from, types);
 		step->offset = draw(from) % 5 * 10;
 		step->size = draw(from) % 5 * 10; /* 0: to the end */
@@ -151,8 +169,8 @@ static uint8_t draw_slot(uint64_t *from, bool dir)
 /* What has a name in n[a]. */
 static bool is_in_dir(enum fs_what what)
 {
-	return what == DO_LOOKUP || what == DO_OPENDIR || what == DO_TMPFILE || what == DO_CREATE ||
-	       (what >= DO_SYMLINK && what <= DO_RENAME);
+	return what == DO_LOOKUP || what == DO_OPENDIR || what == DO_LIST || what == DO_TMPFILE ||
+	       what == DO_CREATE || (what >= DO_SYMLINK && what <= DO_RENAME);
 }
 
 /* Most calls are about what is likely to be there. */
@@ -188,7 +206,7 @@ static void draw_step(struct fs_step *step, uint64_t *from, unsigned callers)
 	draw_xattr(step, from);
 	if (step->what == DO_RENAME)
 		step->flags = draw_rename(from);
-	if (step->what == DO_READDIR || step->what == DO_READDIRPLUS)
+	if (step->what == DO_READDIR || step->what == DO_READDIRPLUS || step->what == DO_LIST)
 		step->size = PICK(from, rooms);
 }
 

@@ -60,9 +60,11 @@ enum fs_what {
 	DO_READDIRPLUS, /* d[b]: the next, size */
 	DO_REWIND,      /* d[b] */
 	DO_RELEASEDIR,  /* d[b] */
+	DO_LIST,        /* n[a], size of each reply; x: with look-ups if odd */
 	DO_GETLK,       /* f[b], x: owner, offset, size, mode: type */
 	DO_SETLK,       /* f[b], x: owner, offset, size, mode: type */
 	DO_FLOCK,       /* f[b], x: owner, mode: type */
+	DO_SETLKW,      /* as DO_SETLK; interrupted if it waits */
 	DO_STATFS,      /* n[a] */
 	DO_WHATS
 };

@@ -53,6 +53,8 @@ static const char *const formats[DO_WHATS] = {
 	[DO_GETLK] = "getlk(f[%b], owner %x, type %m, at %p, %s)",
 	[DO_SETLK] = "setlk(f[%b], owner %x, type %m, at %p, %s)",
 	[DO_FLOCK] = "flock(f[%b], owner %x, type %m)",
+	[DO_SETLKW] = "setlkw(f[%b], owner %x, type %m, at %p, %s)",
+	[DO_LIST] = "list(n[%a], %s, plus %x)",
 	[DO_STATFS] = "statfs(n[%a])",
 };
 

@@ -40,24 +40,13 @@ static void queue_close(struct fs_session_queue *base)
 	free(queue);
 }
 
-static void forward(struct shuffle_queue *queue, struct fs_request *request)
+static enum fs_submit forward(struct shuffle_queue *queue, struct fs_request *request)
 {
-	struct fs_session *inner = shuffle_of(queue->base.session)->inner;
+	struct shuffle_fs *shuffle = shuffle_of(queue->base.session);
+	enum fs_submit result = shuffle->inner->ops->submit(queue->inner, request);
 
-	assert_int_equal(inner->ops->submit(queue->inner, request), FS_DONE);
-}
-
-static enum fs_submit submit(struct fs_session_queue *base, struct fs_request *request)
-{
-	struct shuffle_fs *shuffle = shuffle_of(base->session);
-
-	if (shuffle->hold == 0) {
-		forward((struct shuffle_queue *)base, request);
-		return FS_DONE;
-	}
-	shuffle->hold--;
-	shuffle->held[shuffle->held_count++] = request;
-	return FS_QUEUED;
+	assert_true(result == FS_DONE || shuffle->late);
+	return result;
 }
 
 static void spoil(const struct fs_request *request)
@@ -91,23 +80,46 @@ static void pretend(struct shuffle_queue *queue, struct fs_request *request)
 	assert_int_equal(ignored.error, 0);
 }
 
+static enum fs_submit work_on(struct shuffle_queue *queue, struct fs_request *request,
+			      unsigned number)
+{
+	struct shuffle_fs *shuffle = shuffle_of(queue->base.session);
+	enum fs_submit result = FS_DONE;
+
+	if (number == shuffle->skip)
+		pretend(queue, request);
+	else
+		result = forward(queue, request);
+	if (number == shuffle->spoil)
+		spoil(request);
+	return result;
+}
+
+static enum fs_submit submit(struct fs_session_queue *base, struct fs_request *request)
+{
+	struct shuffle_fs *shuffle = shuffle_of(base->session);
+	unsigned number = ++shuffle->number;
+
+	if (shuffle->hold == 0)
+		return work_on((struct shuffle_queue *)base, request, number);
+	shuffle->hold--;
+	shuffle->held[shuffle->held_count++] = request;
+	return FS_QUEUED;
+}
+
 static unsigned poll(struct fs_session_queue *base)
 {
 	struct shuffle_fs *shuffle = shuffle_of(base->session);
 	unsigned count = shuffle->held_count;
 
-	if (shuffle->hold > 0 || count == 0)
+	if (shuffle->late)
+		return shuffle->inner->ops->poll(((struct shuffle_queue *)base)->inner);
+	if (shuffle->hold > 0 || count == 0 || shuffle->keep)
 		return 0;
 	for (unsigned i = 0; i < count; i++) {
-		unsigned number = shuffle->work[i] + 1u;
-		struct fs_request *request = shuffle->held[number - 1];
+		unsigned at = shuffle->work[i];
 
-		if (number == shuffle->skip)
-			pretend((struct shuffle_queue *)base, request);
-		else
-			forward((struct shuffle_queue *)base, request);
-		if (number == shuffle->spoil)
-			spoil(request);
+		work_on((struct shuffle_queue *)base, shuffle->held[at], at + 1);
 	}
 	shuffle->held_count = 0;
 	for (unsigned i = 0; i < count; i++) {
@@ -163,6 +175,7 @@ void shuffle_fs_hold(struct shuffle_fs *shuffle, const uint8_t *work, const uint
 		     unsigned count)
 {
 	assert_true(count <= SHUFFLE_FS_MAX);
+	shuffle->number = 0;
 	shuffle->hold = count;
 	shuffle->work = work;
 	shuffle->replies = replies;

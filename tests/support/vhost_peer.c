@@ -173,8 +173,15 @@ uint64_t peer_tell(struct vhost_peer *peer, uint32_t request, const void *payloa
 		.fds = &fd,
 		.fd_count = fd >= 0,
 	};
+	struct peer_reply reply;
 	uint64_t value = 0;
 
+	if (peer->may_close) {
+		if (peer_send(peer, &message) && peer->acknowledged &&
+		    peer_receive(peer, &reply) == PEER_CLOSED)
+			return UINT64_MAX;
+		return 0;
+	}
 	assert_true(peer_send(peer, &message));
 	if (peer->acknowledged)
 		receive_reply(peer, request, &value, sizeof(value));

@@ -43,6 +43,7 @@ struct vhost_peer {
 	int call[PEER_QUEUES];
 	uint16_t used[PEER_QUEUES]; /* entries that were seen */
 	bool acknowledged;          /* ask for an acknowledgement of every message that has none */
+	bool may_close;             /* the backend: no acknowledgement is then no failure */
 
 	/* Run the other end until it has nothing to do; NULL: it runs by itself. */
 	void (*pump)(void *opaque);
@@ -91,8 +92,8 @@ enum peer_answer peer_receive(struct vhost_peer *peer, struct peer_reply *reply)
 uint64_t peer_ask(struct vhost_peer *peer, uint32_t request);
 
 /*
- * Messages that have no reply. With acknowledged they return what the acknowledgement says;
- * otherwise 0.
+ * Messages that have no reply. With acknowledged they return what the acknowledgement says, or
+ * UINT64_MAX if there is none and the backend may close; otherwise 0.
  */
 uint64_t peer_tell(struct vhost_peer *peer, uint32_t request, const void *payload, uint32_t size,
 		   int fd);

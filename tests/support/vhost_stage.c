@@ -32,7 +32,7 @@ static void count_news(void *opaque)
 	stage->news++;
 }
 
-static void init(struct vhost_stage *stage)
+static void init(struct vhost_stage *stage, struct blk_store *store)
 {
 	memset(stage, 0, sizeof(*stage));
 	stage->socket = -1;
@@ -40,18 +40,21 @@ static void init(struct vhost_stage *stage)
 	signal(SIGPIPE, SIG_IGN);
 	pthread_mutex_init(&stage->lock, NULL);
 	pthread_cond_init(&stage->changed, NULL);
-	assert_int_equal(blk_store_ram_create(&stage->store, STAGE_SECTORS * BLK_SECTOR_SIZE), 0);
+	stage->store = store;
+	if (!store)
+		assert_int_equal(
+			blk_store_ram_create(&stage->store, STAGE_SECTORS * BLK_SECTOR_SIZE), 0);
 	assert_int_equal(blk_create(&stage->device,
 				    &(struct blk_options){.queue_count = PEER_QUEUES},
 				    stage->store),
 			 0);
 }
 
-void vhost_stage_by_hand(struct vhost_stage *stage)
+void vhost_stage_by_hand(struct vhost_stage *stage, struct blk_store *store)
 {
 	int pair[2];
 
-	init(stage);
+	init(stage, store);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
 	stage->socket = pair[0];
 	assert_int_equal(vhost_user_session_init(&stage->session, stage->device, 0,
@@ -107,9 +110,11 @@ void vhost_stage_pump(void *opaque)
 
 	while (stage->socket >= 0 && take_message(stage))
 		;
-	for (uint16_t i = 0; i < PEER_QUEUES; i++)
+	for (uint16_t i = 0; i < PEER_QUEUES; i++) {
+		vhost_user_queue_kick(&stage->session, i);
 		while (vhost_user_queue_run(&stage->session, i, 4) != VIRTIO_IDLE)
 			;
+	}
 	vhost_user_session_flush(&stage->session);
 }
 
@@ -120,13 +125,14 @@ static void *run_server(void *opaque)
 	return (void *)(intptr_t)vhost_user_server_run(stage->server);
 }
 
-void vhost_stage_serve(struct vhost_stage *stage, const struct vhost_user_options *options)
+void vhost_stage_serve(struct vhost_stage *stage, const struct vhost_user_options *options,
+		       struct blk_store *store)
 {
 	struct vhost_user_options with = *options;
 	/* An address of the kernel's choice, in no directory. */
 	const struct sockaddr_un any = {.sun_family = AF_UNIX};
 
-	init(stage);
+	init(stage, store);
 	with.event = count_event;
 	with.opaque = stage;
 	stage->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);

@@ -42,14 +42,18 @@ struct vhost_stage {
 	int listen_fd;
 };
 
-/* A session, and stage->peer at the other end of a socket pair. */
-void vhost_stage_by_hand(struct vhost_stage *stage);
+/*
+ * A session, and stage->peer at the other end of a socket pair. The disk is in a store that the
+ * stage takes over, of STAGE_SECTORS; NULL: in memory. The same for a server below.
+ */
+void vhost_stage_by_hand(struct vhost_stage *stage, struct blk_store *store);
 
 /* Take what messages there are, run the queues until they have nothing to do. It is the peer's pump. */
 void vhost_stage_pump(void *stage);
 
 /* A server on a socket of its own, and its thread. options.event is overwritten. */
-void vhost_stage_serve(struct vhost_stage *stage, const struct vhost_user_options *options);
+void vhost_stage_serve(struct vhost_stage *stage, const struct vhost_user_options *options,
+		       struct blk_store *store);
 
 /* A new frontend of the server. */
 void vhost_stage_connect(struct vhost_stage *stage, struct vhost_peer *peer);

@@ -49,21 +49,16 @@ static bool check_filter(const struct vqsim_filter *filter)
 	return false;
 }
 
-/* Whether some device has this point; NULL is every point. */
-static bool check_point(const char *name)
+/* Whether some device has such a point. */
+static bool check_point(const struct vqsim_filter *filter)
 {
 	struct vqsim_point points[VQSIM_POINTS_MAX];
 	unsigned count = vqsim_points(~UINT64_C(0), points);
-	char own[VQSIM_POINT_NAME];
 
-	if (name == NULL)
-		return true;
-	for (unsigned i = 0; i < count; i++) {
-		vqsim_point_name(&points[i], own);
-		if (strcmp(own, name) == 0)
+	for (unsigned i = 0; i < count; i++)
+		if (vqsim_filter_lets(filter, &points[i]))
 			return true;
-	}
-	cli_complain("no point is called '%s'; give one as the table has it", name);
+	cli_complain("no point is called '%s'; give one as the table has it", filter->point);
 	return false;
 }
 
@@ -230,7 +225,7 @@ int cli_check(int argc, char **argv)
 	case PARSE_BAD:
 		return CLI_BAD;
 	}
-	if (!check_filter(&options.filter) || !check_point(options.filter.point))
+	if (!check_filter(&options.filter) || !check_point(&options.filter))
 		return CLI_BAD;
 	if (options.list) {
 		print_list(&options.filter);

@@ -88,7 +88,8 @@ static const struct parse_option check_words[] = {
 	{"filter", "PATTERN", "only cases with this in their name; * and ? match the whole name",
 	 apply_filter},
 	{"clause", "ID", "only cases that test this clause, such as SPLIT-D-22", apply_clause},
-	{"point", "NAME", "only at this point of the matrix, such as split,direct,1x16",
+	{"point", "NAME",
+	 "only at points of the matrix with this name, such as split,direct,1x16 or *x16",
 	 apply_point},
 	{"tap", NULL, "print TAP 13 and not the table", apply_tap},
 	{"junit", "FILE", "also write a JUnit XML document; - is standard output", apply_junit},
@@ -135,7 +136,8 @@ static const struct parse_command check = {
 		"  blk:file:PATH  the block device on a file, whose content is overwritten\n"
 		"  fs:ram         the file-system device on memory; fs:dir: on a scratch directory\n"
 		"  vhost-user:SOCKET  what another process serves there, whose content is\n"
-		"                 overwritten; vhost-user:SOCKET,blk or ,fs if it does not show\n\n"
+		"                 overwritten; vhost-user:SOCKET,blk or ,fs if it does not show;\n"
+		"                 ,zero for a disk that forgets\n\n"
 		"options:\n",
 	.behind = "\nexit status: 0 no case failed; 1 one did; 2 bad arguments or files\n",
 	.options = check_words,

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <time.h>
 
+#include <linux/virtio_ids.h>
+
 #include "command_line.h"
 #include "../../devices/fs/fs.h"
 
@@ -38,7 +40,7 @@ static uint64_t wall_clock(void *opaque)
 	return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
 }
 
-int fs_stack_create_tree(struct fs_tree **tree, const char *path, bool read_only)
+int fs_stack_create_tree(struct fs_tree **tree, const char *path, bool read_only, bool exclusive)
 {
 	const struct fs_tree_ram_options ram = {
 		.clock = wall_clock,
@@ -46,7 +48,7 @@ int fs_stack_create_tree(struct fs_tree **tree, const char *path, bool read_only
 		.trust_guest = true,
 	};
 	const struct fs_tree_dir_options dir = {
-		.flags = read_only ? FS_DIR_READ_ONLY : 0,
+		.flags = (read_only ? FS_DIR_READ_ONLY : 0) | (exclusive ? FS_DIR_EXCLUSIVE : 0),
 	};
 
 	return path ? fs_tree_dir_create(tree, path, &dir) : fs_tree_ram_create(tree, &ram);
@@ -106,6 +108,7 @@ static enum cli_exit bring_up(struct fs_stack *stack, const struct fs_stack_opti
 {
 	const struct vqsim_guest_config config = {
 		.features = o->features,
+		.queue_count = o->queue_count + 1,
 		.queue_size = o->queue_size,
 	};
 	enum vqsim_bring_up up = vqsim_guest_bring_up(&stack->guest, &config);
@@ -134,7 +137,7 @@ static int make_model(struct fs_stack *stack, const struct fs_stack_options *o)
 	};
 	int error;
 
-	if (o->no_referee || o->read_only || (o->path && !o->exclusive))
+	if (o->no_referee || o->remote || o->read_only || (o->path && !o->exclusive))
 		return 0;
 	error = vqsim_tree_init(&stack->model, &stack->referee, o->path ? &dir : &ram);
 	if (error == 0)
@@ -149,10 +152,9 @@ static enum cli_exit no_guest(int error)
 	return CLI_FAILED;
 }
 
-enum cli_exit fs_stack_open(struct fs_stack *stack, const struct fs_stack_options *o)
+static enum cli_exit open_tree(struct fs_stack *stack, const struct fs_stack_options *o)
 {
-	enum cli_exit status;
-	int error = fs_stack_create_tree(&stack->tree, o->path, o->read_only);
+	int error = fs_stack_create_tree(&stack->tree, o->path, o->read_only, o->exclusive);
 
 	if (error) {
 		cli_complain("cannot serve '%s': %s", o->tree, strerror(-error));
@@ -163,8 +165,26 @@ enum cli_exit fs_stack_open(struct fs_stack *stack, const struct fs_stack_option
 		cli_complain("the device cannot have the tag '%s'; give UTF-8", o->tag);
 		return CLI_BAD;
 	}
-	if (!error)
-		error = make_guest(stack, o);
+	return error ? no_guest(error) : CLI_OK;
+}
+
+static enum cli_exit open_remote(struct fs_stack *stack, const struct fs_stack_options *o)
+{
+	enum cli_exit status = remote_device_open(&stack->remote, o->remote, VIRTIO_ID_FS,
+						  o->queue_count + 1, o->queue_size);
+
+	stack->device = stack->remote.device;
+	return status;
+}
+
+enum cli_exit fs_stack_open(struct fs_stack *stack, const struct fs_stack_options *o)
+{
+	enum cli_exit status = o->remote ? open_remote(stack, o) : open_tree(stack, o);
+	int error;
+
+	if (status != CLI_OK)
+		return status;
+	error = make_guest(stack, o);
 	if (error)
 		return no_guest(error);
 	status = bring_up(stack, o);
@@ -184,8 +204,9 @@ void fs_stack_close(struct fs_stack *stack)
 	vqsim_tree_finish(&stack->model);
 	vqsim_guest_finish(&stack->guest);
 	vqsim_referee_finish(&stack->referee);
-	if (stack->device)
+	if (stack->device && stack->device != stack->remote.device)
 		stack->device->ops->destroy(stack->device);
+	remote_device_close(&stack->remote);
 	vqsim_memory_finish(&stack->memory);
 	if (stack->session)
 		stack->session->ops->destroy(stack->session);

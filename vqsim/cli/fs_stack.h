@@ -10,6 +10,7 @@
 #define VQSIM_CLI_FS_STACK_H
 
 #include "cli.h"
+#include "remote_device.h"
 #include "../guest_fs.h"
 #include "../referee/tree.h"
 #include "../../devices/fs/fuse.h"
@@ -34,12 +35,15 @@ struct fs_stack_options {
 	bool read_only;
 	bool exclusive; /* nobody else changes the directory */
 	bool no_referee;
+	const struct remote_device_words
+		*remote; /* instead of a tree: what is elsewhere; or NULL */
 };
 
 struct fs_stack {
 	struct fs_tree *tree;
 	struct fs_session *session;
 	struct virtio_device *device;
+	struct remote_device remote;
 	struct vqsim_memory memory;
 	struct vqsim_referee referee;
 	struct vqsim_guest guest;
@@ -50,8 +54,8 @@ struct fs_stack {
 /* "dir:PATH" or "ram" as a tree. Returns false after a complaint. *path: NULL for ram. */
 bool fs_stack_parse_tree(const char *word, const char **path);
 
-/* A tree in memory, or below path. Returns 0 or -errno. */
-int fs_stack_create_tree(struct fs_tree **tree, const char *path, bool read_only);
+/* A tree in memory, or below path, whose names nobody else changes if exclusive. Returns 0 or -errno. */
+int fs_stack_create_tree(struct fs_tree **tree, const char *path, bool read_only, bool exclusive);
 
 /*
  * Bring the device up; no session has begun. A complaint has been printed if the result

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define SLOTS       128u /* messages at a time: waiting locks count */
+#define SLOTS       128u /* messages at a time; any number of locks may wait besides */
 #define DRIVER_ROOM 4096u
 
 static enum cli_exit open_fuse(struct mount_session *s)

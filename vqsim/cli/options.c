@@ -44,8 +44,31 @@ static bool apply_store(void *values, const char *value)
 {
 	struct run_options *options = values;
 
+	if (options->remote.device != NULL) {
+		cli_complain("--store and --device are two disks; leave one out");
+		return false;
+	}
 	options->store = value;
 	return store_word_parse(value, &options->file_path, &options->ram_size);
+}
+
+static bool apply_device(void *values, const char *value)
+{
+	struct run_options *options = values;
+
+	if (options->store != NULL && options->remote.device == NULL) {
+		cli_complain("--store and --device are two disks; leave one out");
+		return false;
+	}
+	options->store = value;
+	return remote_device_parse(&options->remote, value);
+}
+
+static bool apply_spawn(void *values, const char *value)
+{
+	struct run_options *options = values;
+	options->remote.spawn = value;
+	return true;
 }
 
 static bool apply_workload(void *values, const char *value)
@@ -169,6 +192,14 @@ static bool apply_read_only(void *values, const char *value)
 	return true;
 }
 
+static bool apply_no_referee(void *values, const char *value)
+{
+	struct run_options *options = values;
+	(void)value;
+	options->no_referee = true;
+	return true;
+}
+
 static bool apply_json(void *values, const char *value)
 {
 	struct run_options *options = values;
@@ -186,8 +217,10 @@ static bool apply_quiet(void *values, const char *value)
 }
 
 static const struct parse_option run_blk_options[] = {
-	{"store", "STORE", "ram:SIZE, or file:PATH of an image that exists (mandatory)",
-	 apply_store},
+	{"store", "STORE",
+	 "ram:SIZE, or file:PATH of an image that exists (mandatory, or --device)", apply_store},
+	{"device", "DEVICE", "vhost-user:SOCKET: a disk that another process serves", apply_device},
+	{"spawn", "COMMAND", "what serves that socket, if nobody does", apply_spawn},
 	{"workload", "WORKLOAD", "read, write, verify or mix (default read)", apply_workload},
 	{"seed", "N", "of the pattern and the mix (default 1)", apply_seed},
 	{"queue-size", "N", "elements of each ring, a power of two if split (default 256)",
@@ -204,6 +237,8 @@ static const struct parse_option run_blk_options[] = {
 	{"from", "PATH", "write: a file with the data, as large as the disk", apply_from},
 	{"to", "PATH", "read: where what was read goes; - is standard output", apply_to},
 	{"read-only", NULL, "offer the disk as read-only", apply_read_only},
+	{"no-referee", NULL, "nobody checks what the device does, to see how fast it is",
+	 apply_no_referee},
 	{"json", NULL, "print one JSON object and not the table", apply_json},
 	{"quiet", NULL, "no progress and no table", apply_quiet},
 	{"help", NULL, "this text", NULL},
@@ -243,6 +278,12 @@ static const char *contradiction(const void *values)
 
 	if (o->store == NULL)
 		return "--store is missing; give --store ram:SIZE or --store file:PATH";
+	if (remote_device_contradiction(&o->remote) != NULL)
+		return remote_device_contradiction(&o->remote);
+	if (o->read_only && o->remote.device != NULL)
+		return "--read-only is for whoever serves the device; leave it out";
+	if (o->no_referee && options_modelled(o))
+		return "--no-referee checks nothing; give --workload read or write";
 	if (o->from != NULL && o->workload != RUN_WRITE)
 		return "--from is the data of a write; give --workload write";
 	if (o->to != NULL && o->workload != RUN_READ)
@@ -266,7 +307,8 @@ static const char *contradiction(const void *values)
 
 static const struct parse_command run_blk = {
 	.name = "vqsim run blk",
-	.before = "usage: vqsim run blk --store ram:SIZE|file:PATH [option ...]\n\n"
+	.before = "usage: vqsim run blk --store ram:SIZE|file:PATH [option ...]\n"
+		  "       vqsim run blk --device vhost-user:SOCKET [option ...]\n\n"
 		  "Drives the block device through its virtqueues with a simulated guest.\n\n"
 		  "workloads:\n"
 		  "  read    the whole disk, in order; changes nothing\n"

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "parse.h"
+#include "remote_device.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -31,7 +32,7 @@ enum run_indirect {
 };
 
 struct run_options {
-	const char *store;     /* as given */
+	const char *store;     /* or the device, as given */
 	const char *file_path; /* NULL: a ram store */
 	uint64_t ram_size;
 	enum run_workload workload;
@@ -45,6 +46,8 @@ struct run_options {
 	const char *from; /* NULL: the seeded pattern */
 	const char *to;   /* NULL: what was read is dropped; "-": standard output */
 	bool read_only;
+	bool no_referee;
+	struct remote_device_words remote;
 	enum run_indirect indirect;
 	bool json;
 	bool quiet;

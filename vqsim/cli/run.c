@@ -22,6 +22,8 @@ static enum cli_exit run_session(struct session *session)
 	struct workload workload;
 	enum cli_exit status = workload_run(&workload, session);
 
+	if (remote_device_complain(&session->remote))
+		status = CLI_FAILED;
 	if (options->json)
 		report_json(stdout, &workload);
 	else if (!options->quiet)

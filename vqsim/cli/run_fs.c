@@ -39,6 +39,7 @@ static enum cli_exit open_stack(struct run_fs *run)
 		.queue_size = o->queue_size,
 		.exclusive = o->exclusive,
 		.no_referee = o->no_referee,
+		.remote = o->remote.device ? &o->remote : NULL,
 	};
 	enum cli_exit status = fs_stack_open(&run->stack, &options);
 	int error;
@@ -108,6 +109,8 @@ static enum cli_exit run_workload(struct run_fs *run)
 	run->nanoseconds = progress_now() - start;
 	run->requests = run->stack.fs.requests;
 	run->errors = run->stack.fs.errors;
+	if (remote_device_complain(&run->stack.remote))
+		status = CLI_FAILED;
 	return run->stack.referee.violations > 0 ? CLI_FAILED : status;
 }
 

@@ -20,8 +20,32 @@ static bool apply_tree(void *values, const char *value)
 {
 	struct run_fs_options *options = values;
 
+	if (options->remote.device) {
+		cli_complain("--tree and --device are two file systems; leave one out");
+		return false;
+	}
 	options->tree = value;
 	return fs_stack_parse_tree(value, &options->path);
+}
+
+static bool apply_device(void *values, const char *value)
+{
+	struct run_fs_options *options = values;
+
+	if (options->tree && !options->remote.device) {
+		cli_complain("--tree and --device are two file systems; leave one out");
+		return false;
+	}
+	options->tree = value;
+	return remote_device_parse(&options->remote, value);
+}
+
+static bool apply_spawn(void *values, const char *value)
+{
+	struct run_fs_options *options = values;
+
+	options->remote.spawn = value;
+	return true;
 }
 
 static bool apply_workload(void *values, const char *value)
@@ -130,7 +154,11 @@ static bool apply_json(void *values, const char *value)
 }
 
 static const struct parse_option run_fs_option_table[] = {
-	{"tree", "TREE", "dir:PATH of a directory that exists, or ram (mandatory)", apply_tree},
+	{"tree", "TREE", "dir:PATH of a directory that exists, or ram (mandatory, or --device)",
+	 apply_tree},
+	{"device", "DEVICE", "vhost-user:SOCKET: a file system that another process serves",
+	 apply_device},
+	{"spawn", "COMMAND", "what serves that socket, if nobody does", apply_spawn},
 	{"workload", "WORKLOAD", "files, put or get (default files)", apply_workload},
 	{"files", "N", "files: how many (default 1000)", apply_files},
 	{"size", "SIZE", "files: bytes of each (default 1K)", apply_size},
@@ -142,7 +170,8 @@ static const struct parse_option run_fs_option_table[] = {
 	 apply_queue_size},
 	{"features", "LIST", "bits to take: all (but ring_packed, in_order), none, NAME, -NAME",
 	 apply_features},
-	{"exclusive", NULL, "nobody else changes dir:PATH: the referee predicts its replies, too",
+	{"exclusive", NULL,
+	 "nobody else changes dir:PATH: it is faster, and the referee predicts its replies",
 	 apply_exclusive},
 	{"no-referee", NULL, "nobody watches: to measure", apply_no_referee},
 	{"json", NULL, "print one JSON object and not the table", apply_json},
@@ -162,6 +191,10 @@ static const char *contradiction(const void *values)
 
 	if (!o->tree)
 		return "--tree is missing; give --tree dir:PATH or --tree ram";
+	if (remote_device_contradiction(&o->remote))
+		return remote_device_contradiction(&o->remote);
+	if (o->exclusive && o->remote.device)
+		return "--exclusive is for whoever serves the device; leave it out";
 	if ((o->workload == RUN_FS_PUT) != (o->from != NULL))
 		return "--workload put and --from DIR belong together";
 	if ((o->workload == RUN_FS_GET) != (o->to != NULL))
@@ -174,7 +207,8 @@ static const char *contradiction(const void *values)
 
 static const struct parse_command run_fs_command = {
 	.name = "vqsim run fs",
-	.before = "usage: vqsim run fs --tree dir:PATH|ram [option ...]\n\n"
+	.before = "usage: vqsim run fs --tree dir:PATH|ram [option ...]\n"
+		  "       vqsim run fs --device vhost-user:SOCKET [option ...]\n\n"
 		  "Drives the file-system device through its virtqueues with a simulated guest.\n\n"
 		  "workloads:\n"
 		  "  files  equal files, written, read, compared and removed; on a directory also\n"

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "parse.h"
+#include "remote_device.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -23,7 +24,7 @@ enum run_fs_workload {
 };
 
 struct run_fs_options {
-	const char *tree; /* as given */
+	const char *tree; /* or the device, as given */
 	const char *path; /* NULL: a tree in memory */
 	enum run_fs_workload workload;
 	const char *from, *to; /* directories of this host */
@@ -34,6 +35,7 @@ struct run_fs_options {
 	bool exclusive;
 	bool no_referee;
 	bool json;
+	struct remote_device_words remote;
 };
 
 /* Parse argv[1..]; the strings of *options point into argv. */

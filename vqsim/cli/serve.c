@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#define _GNU_SOURCE /* close_range */
 #include "cli.h"
 
 #include <errno.h>
@@ -155,16 +156,20 @@ static enum cli_exit serve_open(struct serving *s)
 	return status == CLI_OK ? serve(s) : status;
 }
 
+static enum cli_exit no_sandbox(int error)
+{
+	cli_complain("cannot make a sandbox: %s; give --no-sandbox to do without",
+		     strerror(-error));
+	return CLI_FAILED;
+}
+
 static enum cli_exit seal(struct sandbox *sandbox)
 {
 	int error = sandbox_seal(sandbox);
 	char text[256];
 
-	if (error) {
-		cli_complain("cannot make a sandbox: %s; give --no-sandbox to do without",
-			     strerror(-error));
-		return CLI_FAILED;
-	}
+	if (error)
+		return no_sandbox(error);
 	sandbox_tell(sandbox, text, sizeof(text));
 	printf("sandbox: %s\n", text);
 	return CLI_OK;
@@ -207,19 +212,33 @@ static int serve_in_sandbox(struct serving *s)
 		leave(s, serve_walled(s, &sandbox));
 	if (child > 0)
 		return serve_guard_watch(child);
-	cli_complain("cannot start a process: %s", strerror((int)-child));
-	return CLI_FAILED;
+	return no_sandbox((int)child);
+}
+
+/* A directory that whoever starts this has open would be a way out of the sandbox. */
+static void close_inherited(int kept)
+{
+	unsigned first = 3;
+
+	if (kept > 3)
+		close_range(first, (unsigned)kept - 1, 0);
+	if (kept >= 3)
+		first = (unsigned)kept + 1;
+	close_range(first, ~0u, 0);
 }
 
 static int serve_options_given(const struct serve_options *options)
 {
 	struct serving s = {.options = options, .socket = {.fd = -1}};
-	int status = serve_device_open(&s.device, options);
+	int status;
 
+	if (!options->no_sandbox)
+		close_inherited(options->fd);
 	/* Writing past a file size limit, or into a closed pipe, is an error to report. */
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);
 	setvbuf(stdout, NULL, _IOLBF, 0);
+	status = serve_device_open(&s.device, options);
 	if (status == CLI_OK)
 		status = serve_socket_open(&s.socket, options->socket, options->fd);
 	if (status == CLI_OK) {

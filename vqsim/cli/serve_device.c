@@ -53,7 +53,7 @@ static int create_fs(struct serve_device *d, const char *directory)
 		.request_queue_count = o->queue_count,
 		.queue_size_max = o->queue_size,
 	};
-	int error = fs_stack_create_tree(&d->tree, directory, o->read_only);
+	int error = fs_stack_create_tree(&d->tree, directory, o->read_only, o->exclusive);
 
 	if (!error)
 		error = fuse_session_create(&d->session, &fuse, d->tree);

@@ -127,6 +127,15 @@ static bool apply_read_only(void *values, const char *value)
 	return true;
 }
 
+static bool apply_exclusive(void *values, const char *value)
+{
+	struct serve_options *options = values;
+
+	(void)value;
+	options->exclusive = true;
+	return true;
+}
+
 static bool apply_poll(void *values, const char *value)
 {
 	struct serve_options *options = values;
@@ -184,6 +193,8 @@ static const struct parse_option blk_table[] = {
 static const struct parse_option fs_table[] = {
 	{"tree", "TREE", "dir:PATH of a directory that exists, or ram (mandatory)", apply_tree},
 	{"tag", "TEXT", "what a guest mounts (default vqsim)", apply_tag},
+	{"exclusive", NULL, "nobody else changes the directory: by name, which is cheaper",
+	 apply_exclusive},
 	OPTIONS_OF_BOTH,
 };
 

@@ -29,6 +29,7 @@ struct serve_options {
 	uint16_t queue_size; /* the most that a driver may choose; a power of two */
 	uint64_t hidden_features;
 	bool read_only;
+	bool exclusive; /* nobody else changes the directory */
 	bool poll;
 	bool once;
 	bool no_sandbox;

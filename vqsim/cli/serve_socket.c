@@ -2,6 +2,7 @@
 #include "serve_socket.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -11,6 +12,9 @@
 
 /* Frontends that wait for their turn. */
 #define BACKLOG 8
+
+#define DYING_TURNS   25u
+#define DYING_TURN_MS 20
 
 static enum cli_exit fail(const char *path)
 {
@@ -32,10 +36,13 @@ static bool fill_address(struct sockaddr_un *address, const char *path)
 	return true;
 }
 
-/* Whether somebody listens there; a full queue says so too. */
+/*
+ * Whether somebody has it open. The question is put as another type of socket: a server would
+ * take a connection for a frontend.
+ */
 static bool is_live(const struct sockaddr_un *address)
 {
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	bool live;
 
 	if (fd < 0)
@@ -44,6 +51,17 @@ static bool is_live(const struct sockaddr_un *address)
 	       errno != ECONNREFUSED;
 	close(fd);
 	return live;
+}
+
+/* A server that was killed may take a moment to be gone. */
+static bool stays_live(const struct sockaddr_un *address)
+{
+	for (unsigned i = 0; i < DYING_TURNS; i++) {
+		if (!is_live(address))
+			return false;
+		poll(NULL, 0, DYING_TURN_MS);
+	}
+	return true;
 }
 
 /* A socket that a server left behind goes, anything else stays. */
@@ -58,7 +76,7 @@ static enum cli_exit make_way(const struct sockaddr_un *address)
 		cli_complain("'%s' exists and is not a socket; give another path", path);
 		return CLI_BAD;
 	}
-	if (is_live(address)) {
+	if (stays_live(address)) {
 		cli_complain("somebody listens on '%s'; give another path", path);
 		return CLI_BAD;
 	}

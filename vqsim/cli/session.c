@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "command_line.h"
+#include "session_remote.h"
 #include "store_word.h"
 
 /* The parts of a request slot besides its data: header, status, table, canaries, alignment. */
@@ -26,25 +27,30 @@
 static enum cli_exit open_store(struct session *session)
 {
 	const struct run_options *options = session->options;
+	struct blk_limits limits;
+	enum cli_exit status;
 
-	return store_word_open(options->file_path, options->ram_size, options_writes(options),
-			       "--workload read", &session->store);
+	if (options->remote.device != NULL)
+		return session_remote_open(session);
+	status = store_word_open(options->file_path, options->ram_size, options_writes(options),
+				 "--workload read", &session->store);
+	if (status != CLI_OK)
+		return status;
+	session->store->ops->limits(session->store, &limits);
+	session->size = limits.size;
+	session->block_size = limits.block_size;
+	return CLI_OK;
 }
 
 static enum cli_exit check_sizes(struct session *session)
 {
 	const struct run_options *options = session->options;
-	struct blk_limits limits;
-	uint64_t blocks;
+	uint64_t blocks = (session->size + options->block_size - 1) / options->block_size;
 
-	session->store->ops->limits(session->store, &limits);
-	session->size = limits.size;
-	session->block_size = limits.block_size;
-	blocks = (limits.size + options->block_size - 1) / options->block_size;
-	if (options->block_size % limits.block_size != 0) {
+	if (options->block_size % session->block_size != 0) {
 		cli_complain("--block-size %" PRIu32 " does not fit this disk; give a multiple of "
 			     "its block size, %" PRIu32,
-			     options->block_size, limits.block_size);
+			     options->block_size, session->block_size);
 		return CLI_BAD;
 	}
 	if (options->to != NULL && options->requests > blocks) {
@@ -199,16 +205,16 @@ static int make_device(struct session *session)
 
 static int make_parts(struct session *session)
 {
-	int err = make_device(session);
+	struct vqsim_referee *referee = session->options->no_referee ? NULL : &session->referee;
+	int err = session->device != NULL ? 0 : make_device(session);
 
 	if (err == 0)
 		err = make_memory(session);
-	if (err == 0)
-		err = vqsim_referee_init(&session->referee, &session->memory);
+	if (err == 0 && referee != NULL)
+		err = vqsim_referee_init(referee, &session->memory);
 	session->referee.replay_hint = command_line();
 	if (err == 0)
-		err = vqsim_guest_init(&session->guest, &session->memory, session->device,
-				       &session->referee);
+		err = vqsim_guest_init(&session->guest, &session->memory, session->device, referee);
 	return err;
 }
 
@@ -283,8 +289,9 @@ void session_close(struct session *session)
 	vqsim_guest_finish(&session->guest);
 	vqsim_disk_finish(&session->disk);
 	vqsim_referee_finish(&session->referee);
-	if (session->device != NULL)
+	if (session->device != NULL && session->device != session->remote.device)
 		session->device->ops->destroy(session->device);
+	remote_device_close(&session->remote);
 	vqsim_memory_finish(&session->memory);
 	if (session->store != NULL)
 		session->store->ops->destroy(session->store);

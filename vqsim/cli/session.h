@@ -11,6 +11,7 @@
 
 #include "cli.h"
 #include "options.h"
+#include "remote_device.h"
 #include "../guest_blk.h"
 #include "../../devices/blk/blk.h"
 
@@ -20,7 +21,8 @@ extern "C" {
 
 struct session {
 	const struct run_options *options;
-	struct blk_store *store;
+	struct blk_store *store; /* NULL: the device is elsewhere */
+	struct remote_device remote;
 	struct virtio_device *device;
 	struct vqsim_memory memory;
 	struct vqsim_referee referee;

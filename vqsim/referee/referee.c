@@ -204,6 +204,20 @@ void vqsim_referee_before_driver_ok(struct vqsim_referee *referee, uint16_t queu
 					"a used entry before DRIVER_OK");
 }
 
+void vqsim_referee_publishing(struct vqsim_referee *referee, uint16_t queue, uint16_t head_flags)
+{
+	struct vqsim_referee_queue *q = step(referee, queue);
+
+	/* Of a split ring nothing is lost: whoever uses a chain leaves its descriptors alone. */
+	if (!q || q->ops != &referee_packed_ops)
+		return;
+	q->packed.is_coming = true;
+	q->packed.coming_slot = q->packed.avail.slot;
+	q->packed.coming_flags = head_flags;
+	q->ops->look(referee, q, queue);
+	q->packed.is_coming = false;
+}
+
 void vqsim_referee_published(struct vqsim_referee *referee, uint16_t queue)
 {
 	struct vqsim_referee_queue *q = step(referee, queue);

@@ -176,6 +176,7 @@ struct vqsim_referee {
 	struct vqsim_referee_queue *queues;
 
 	uint32_t device_id; /* 0: not known. A guest sets it */
+	bool elsewhere;     /* in another process: it works at any time. A guest sets it */
 
 	/* What the device as a whole was seen to do. */
 	uint64_t features;
@@ -245,6 +246,12 @@ int vqsim_referee_set_up(struct vqsim_referee *referee, uint64_t features,
 /* Just before DRIVER_OK is written: nothing may have happened. */
 void vqsim_referee_before_driver_ok(struct vqsim_referee *referee, uint16_t queue,
 				    uint64_t notifications);
+
+/*
+ * The same, about to be done, for a device that may be quicker than the next look. Packed: the
+ * first descriptor that is not exposed will get these flags.
+ */
+void vqsim_referee_publishing(struct vqsim_referee *referee, uint16_t queue, uint16_t head_flags);
 
 /* The driver moved the available index, or exposed descriptors of a packed ring. */
 void vqsim_referee_published(struct vqsim_referee *referee, uint16_t queue);

@@ -183,6 +183,10 @@ struct referee_packed {
 	uint32_t window;       /* first slot that is compared after a run */
 	uint32_t window_size;
 	uint16_t lengths_first, lengths_count;
+
+	/* While the driver is about to publish: what it will write last, and into which slot. */
+	bool is_coming;
+	uint16_t coming_slot, coming_flags;
 };
 
 struct vqsim_referee_queue {

@@ -121,7 +121,10 @@ static bool list_copy(struct vqsim_referee_queue *q, struct list *list)
 			return false;
 		list->last = p->free_node;
 		p->free_node = q->node_next[list->last];
-		q->nodes[list->last] = q->known[at.slot] = p->ring[at.slot];
+		q->known[at.slot] = p->ring[at.slot];
+		if (p->is_coming && at.slot == p->coming_slot)
+			q->known[at.slot].flags = htole16(p->coming_flags);
+		q->nodes[list->last] = q->known[at.slot];
 		flags = le16toh(q->known[at.slot].flags);
 		list->id = le16toh(q->known[at.slot].id);
 		list->stale |= !is_available(flags, at.wrap);
@@ -174,12 +177,20 @@ static void list_available(struct vqsim_referee *referee, struct vqsim_referee_q
 		referee_order_push(q, record);
 }
 
+/* As they will be when the driver has published. */
+static uint16_t flags_ahead(const struct vqsim_referee_queue *q, uint16_t slot)
+{
+	const struct referee_packed *p = &q->packed;
+
+	return p->is_coming && slot == p->coming_slot ? p->coming_flags : flags_at(q, slot);
+}
+
 static void look(struct vqsim_referee *referee, struct vqsim_referee_queue *q, uint16_t queue)
 {
 	const struct referee_packed *p = &q->packed;
 
 	while (!q->ruined && in_flight(q) < q->setup.size &&
-	       is_available(flags_at(q, p->avail.slot), p->avail.wrap))
+	       is_available(flags_ahead(q, p->avail.slot), p->avail.wrap))
 		list_available(referee, q, queue);
 }
 
@@ -264,9 +275,14 @@ static void before_run(struct vqsim_referee *referee, struct vqsim_referee_queue
 	for (uint32_t i = 0; i < p->window_size; i++) {
 		uint32_t slot = p->window + i < size ? p->window + i : p->window + i - size;
 
+		bool waits = distance(q, used, slot) < in_flight(q);
+
 		if (same_desc(&p->ring[slot], &q->known[slot]))
 			continue;
-		if (distance(q, used, slot) < in_flight(q))
+		/* Elsewhere it is the device that was quick: it is judged after the run. */
+		if (waits && referee->elsewhere)
+			continue;
+		if (waits)
 			referee_void(referee, q);
 		q->known[slot] = p->ring[slot];
 	}

@@ -258,6 +258,10 @@ void model_take(struct model_step *s)
 
 	if (error_of(s) == 0 || is_closed(s, want))
 		s->op->apply(s);
+	else if (s->args->opcode == FUSE_SETATTR)
+		model_setattr_failed(s);
+	if (error_of(s) == 0)
+		model_after_stale_id(s);
 	if (model_writes(s, MODEL_FILE))
 		s->tree->clock++;
 }

@@ -28,7 +28,7 @@ extern "C" {
 
 /* What a file system may do its own way. */
 enum vqsim_tree_freedom {
-	VQSIM_TREE_COARSE_CLOCK = 1, /* two changes may have the same time */
+	VQSIM_TREE_COARSE_CLOCK = 1, /* two changes may have the same time, or change places */
 	VQSIM_TREE_DIR_NLINK = 2,    /* links of a directory do not count its directories */
 	VQSIM_TREE_HOST_POLICY = 4,  /* may refuse more: EPERM of link, EACCES of create (sysctl) */
 	VQSIM_TREE_NO_XATTR = 8,     /* EOPNOTSUPP for extended attributes */
@@ -82,7 +82,8 @@ struct vqsim_tree {
 	} latest; /* of the times of change that were seen */
 	char steps[VQSIM_TREE_STEPS][160];
 	uint64_t step_count;
-	bool no_memory; /* nothing is judged any more */
+	bool stray_handles; /* there are handles of files that are not known */
+	bool no_memory;     /* nothing is judged any more */
 };
 
 /* options may be NULL: no freedom, an empty root. Returns 0 or -ENOMEM. */

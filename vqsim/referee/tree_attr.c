@@ -54,12 +54,22 @@ void model_written(struct model_step *s, struct model_node *node, bool kill)
 	model_moved(s, node, MODEL_CTIME);
 }
 
+/* What a clock that counts ticks may be behind one that does not: some hosts have both. */
+#define TICK 20000000u
+
+static struct model_stamp before(struct model_stamp stamp)
+{
+	if (stamp.nsec >= TICK)
+		return (struct model_stamp){stamp.sec, stamp.nsec - TICK};
+	return (struct model_stamp){stamp.sec - 1, stamp.nsec + 1000000000u - TICK};
+}
+
 static bool moved_enough(const struct vqsim_tree *tree, const struct model_time *time,
 			 struct model_stamp seen)
 {
-	int order = model_stamp_compare(seen, time->since);
-
-	return order > 0 || (order == 0 && tree->options.freedom & VQSIM_TREE_COARSE_CLOCK);
+	if (tree->options.freedom & VQSIM_TREE_COARSE_CLOCK)
+		return model_stamp_compare(seen, before(time->since)) >= 0;
+	return model_stamp_compare(seen, time->since) > 0;
 }
 
 static void check_time(struct model_step *s, struct model_node *node, enum model_which which,
@@ -139,6 +149,9 @@ static void check_known(struct model_step *s, struct model_node *node, const str
 
 static void learn(struct model_node *node, const struct fuse_attr *attr)
 {
+	/* Where it has grown unseen there may be anything. */
+	bool grown = S_ISREG(node->mode) && !node->attr_known && attr->size > node->size;
+
 	node->attr_known = true;
 	node->mode = attr->mode;
 	node->nlink = attr->nlink;
@@ -148,6 +161,8 @@ static void learn(struct model_node *node, const struct fuse_attr *attr)
 	if (node->size != attr->size && S_ISREG(node->mode))
 		model_set_size(node, attr->size);
 	node->size = attr->size;
+	if (grown)
+		model_data_vague(node);
 }
 
 static void check_ino(struct model_step *s, struct model_node *node, uint64_t ino)

@@ -220,6 +220,7 @@ void model_adopt(struct vqsim_tree *tree, struct vqsim_tree *copy)
 	if (tree->all)
 		tree->all->at_of_all = &tree->all;
 	tree->handles = copy->handles;
+	tree->stray_handles = copy->stray_handles;
 	tree->clock = copy->clock;
 	tree->latest = copy->latest;
 	tree->judged = copy->judged;

@@ -40,7 +40,8 @@ int model_predict_read(struct model_step *s)
 		return error;
 	/* With its own page cache the guest fills pages that it writes parts of. */
 	if (!reads(handle))
-		return s->tree->fs->flags & FUSE_WRITEBACK_CACHE ? MODEL_ANY : -EBADF;
+		return s->tree->fs->flags & FUSE_WRITEBACK_CACHE ? MODEL_ANY
+								 : model_denied(s, -EBADF);
 	return 0;
 }
 
@@ -88,7 +89,7 @@ int model_predict_write(struct model_step *s)
 
 	if (error)
 		return error;
-	return writes(handle) ? 0 : -EBADF;
+	return writes(handle) ? 0 : model_denied(s, -EBADF);
 }
 
 void model_apply_write(struct model_step *s)
@@ -136,7 +137,7 @@ int model_predict_fallocate(struct model_step *s)
 		return error;
 	if (!known_mode(s->args->flags))
 		return MODEL_ANY;
-	return writes(handle) ? 0 : -EBADF;
+	return writes(handle) ? 0 : model_denied(s, -EBADF);
 }
 
 void model_apply_fallocate(struct model_step *s)

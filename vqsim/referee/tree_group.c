@@ -141,6 +141,8 @@ static void make_unsure(struct vqsim_tree *tree, struct model_step *s)
 
 void model_group_give_up(struct vqsim_tree *tree)
 {
+	if (tree->group_count == 0)
+		return;
 	untouch_flight(tree);
 	for (unsigned i = 0; i < tree->group_count; i++) {
 		struct model_step *s = tree->group[i];
@@ -232,7 +234,8 @@ void model_group_close(struct vqsim_tree *tree)
 	if (tree->group_count == 0 || is_open(tree))
 		return;
 	look(&x, tree, 0);
-	if (x.no_memory || (!x.found && x.copies >= COPIES_MAX))
+	x.ambiguous |= x.copies >= COPIES_MAX;
+	if (x.no_memory || (!x.found && x.ambiguous))
 		model_group_give_up(tree);
 	else if (!x.found)
 		blame(&x);

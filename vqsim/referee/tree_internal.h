@@ -306,6 +306,9 @@ void model_finish(struct vqsim_tree *tree);
 /* A lock that the step waits for is held by somebody else. */
 bool model_must_wait(struct model_step *s);
 
+/* On a host a change of several things at once takes several calls, some of which may have been made. */
+void model_setattr_failed(struct model_step *s);
+
 /* Record a violation. */
 void model_wrong(struct model_step *s, enum vqsim_rule rule, const char *format, ...)
 	__attribute__((format(printf, 3, 4), cold));
@@ -321,6 +324,8 @@ void model_node_set_id(struct vqsim_tree *tree, struct model_node *node, uint64_
 void model_forget(struct vqsim_tree *tree, uint64_t id, uint64_t count);
 /* Nothing but its type is known any more. */
 void model_vague(struct model_node *node);
+/* What was changed or opened by an id that was forgotten, but lingers, may be any file. */
+void model_after_stale_id(struct model_step *s);
 /* All look-ups and handles end. */
 void model_new_session(struct vqsim_tree *tree);
 
@@ -385,6 +390,8 @@ int model_may_delete(const struct model_step *s, const struct model_node *dir,
 int model_denied(const struct model_step *s, int error);
 /* Whether suid and sgid are the guest's business; then they are not known from now on. */
 bool model_special_bits_free(const struct model_step *s, struct model_node *node);
+/* Whoever the caller is. */
+void model_drop_privileges(const struct model_step *s, struct model_node *node);
 void model_kill_priv(const struct model_step *s, struct model_node *node);
 
 /* open with flags of a node; and what O_TRUNC does. */

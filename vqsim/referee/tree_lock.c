@@ -90,12 +90,18 @@ bool model_must_wait(struct model_step *s)
 	       conflict(s, handle->node);
 }
 
+/* Linux keeps locks of directories to itself: a server may have them or not. */
+static bool may_know(const struct model_handle *handle)
+{
+	return handle->node->locks_known && !handle->dir;
+}
+
 int model_predict_getlk(struct model_step *s)
 {
 	struct model_handle *handle;
 	int error = need(s, &handle);
 
-	return error == 0 && !handle->node->locks_known ? MODEL_ANY : error;
+	return error == 0 && !may_know(handle) ? MODEL_ANY : error;
 }
 
 /* The reply names one of the locks in the way, or none if there is none. */
@@ -118,7 +124,7 @@ void model_apply_getlk(struct model_step *s)
 {
 	struct model_handle *handle;
 
-	if (s->blind || need(s, &handle) || !handle->node->locks_known)
+	if (s->blind || need(s, &handle) || !may_know(handle))
 		return;
 	if (!told_right(s, handle->node))
 		model_wrong(s, VQSIM_RULE_TREE_LOCK,
@@ -149,9 +155,9 @@ int model_predict_setlk(struct model_step *s)
 		return MODEL_ANY;
 	if (error)
 		return error;
-	if (!may_lock(s, handle))
+	if (!handle->dir && !may_lock(s, handle))
 		return model_denied(s, -EBADF);
-	if (!handle->node->locks_known)
+	if (!may_know(handle))
 		return MODEL_ANY;
 	if (s->args->lock.type == F_UNLCK || !conflict(s, handle->node))
 		return 0;
@@ -256,8 +262,9 @@ void model_apply_setlk(struct model_step *s)
 int model_predict_flush(struct model_step *s)
 {
 	struct model_handle *handle;
+	int error = need(s, &handle);
 
-	return model_need_handle(s, s->args->node, s->args->handle, &handle);
+	return error == 0 && handle->dir ? MODEL_ANY : error;
 }
 
 void model_apply_flush(struct model_step *s)

@@ -283,6 +283,9 @@ int model_predict_create(struct model_step *s)
 
 	if (error)
 		return error;
+	/* Linux has no such open(2). */
+	if (s->args->flags & O_DIRECTORY)
+		return MODEL_ANY;
 	if (!name)
 		return model_may_create(s, dir);
 	if (s->args->flags & O_EXCL)

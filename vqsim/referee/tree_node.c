@@ -146,6 +146,44 @@ void model_vague(struct model_node *node)
 		model_data_vague(node);
 }
 
+static bool is_known(const struct model_step *s, uint64_t id)
+{
+	return id == 0 || model_node_of(s->tree, id);
+}
+
+/* A handle keeps its file whatever becomes of the id, and may have been opened by one that lingers. */
+static bool names_known_files(const struct model_step *s)
+{
+	const struct vqsim_fs_args *a = s->args;
+
+	switch (a->opcode) {
+	case FUSE_COPY_FILE_RANGE:
+	case FUSE_COPY_FILE_RANGE_64:
+		return model_handle_of(s->tree, a->target_node, a->target_handle);
+	case FUSE_WRITE:
+	case FUSE_FALLOCATE:
+		return model_handle_of(s->tree, a->node, a->handle);
+	case FUSE_SETATTR:
+		if (a->set->valid & FATTR_FH)
+			return model_handle_of(s->tree, a->node, a->set->fh);
+		return is_known(s, a->node);
+	default:
+		return is_known(s, a->node) && is_known(s, a->new_parent);
+	}
+}
+
+void model_after_stale_id(struct model_step *s)
+{
+	if (!(s->tree->options.freedom & VQSIM_TREE_IDS_LINGER) || names_known_files(s))
+		return;
+	s->tree->stray_handles |= s->args->opcode == FUSE_OPEN || s->args->opcode == FUSE_OPENDIR ||
+				  s->args->opcode == FUSE_CREATE || s->args->opcode == FUSE_TMPFILE;
+	if (!model_writes(s, MODEL_FILE))
+		return;
+	for (struct model_node *node = s->tree->all; node; node = node->next_of_all)
+		model_vague(node);
+}
+
 void model_forget(struct vqsim_tree *tree, uint64_t id, uint64_t count)
 {
 	struct model_node *node = model_node_of(tree, id);
@@ -173,6 +211,7 @@ void model_new_session(struct vqsim_tree *tree)
 {
 	struct model_node *node;
 
+	tree->stray_handles = false;
 	while (tree->handles)
 		model_handle_free(tree, tree->handles);
 	while ((node = next_looked_up(tree)))
@@ -215,9 +254,11 @@ int model_need_handle(const struct model_step *s, uint64_t node, uint64_t id,
 	*handle = model_handle_of(s->tree, node, id);
 	if (*handle)
 		return 0;
+	if (s->tree->stray_handles)
+		return MODEL_ANY;
 	if (model_node_of(s->tree, node))
 		return -EBADF;
-	return s->tree->options.freedom & VQSIM_TREE_IDS_LINGER ? MODEL_ANY_ERROR : -ESTALE;
+	return s->tree->options.freedom & VQSIM_TREE_IDS_LINGER ? MODEL_ANY : -ESTALE;
 }
 
 int model_need_file(const struct model_step *s, uint64_t node, uint64_t id,
@@ -311,12 +352,24 @@ static void check_identity(struct model_step *s, const struct fuse_entry_out *en
 			    "node id %" PRIu64 " stands for another file already", entry->nodeid);
 }
 
+/* A file that is open keeps its inode number to itself, also when its name has been lost track of. */
+static struct model_node *open_as(const struct vqsim_tree *tree, const struct fuse_attr *attr)
+{
+	for (const struct model_handle *h = tree->handles; h; h = h->next)
+		if (h->node->ino_known && h->node->ino == attr->ino && h->node->id == 0 &&
+		    (h->node->mode & S_IFMT) == (attr->mode & S_IFMT))
+			return h->node;
+	return NULL;
+}
+
 void model_entry(struct model_step *s, const struct fuse_entry_out *entry, struct model_node **node)
 {
 	struct model_node *by_id = model_node_of(s->tree, entry->nodeid);
 
 	if (!*node)
-		*node = by_id ? by_id : model_node_new(s->tree, entry->attr.mode & S_IFMT);
+		*node = by_id ? by_id : open_as(s->tree, &entry->attr);
+	if (!*node)
+		*node = model_node_new(s->tree, entry->attr.mode & S_IFMT);
 	if (!*node)
 		return;
 	if (!s->blind)

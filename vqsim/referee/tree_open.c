@@ -50,6 +50,8 @@ void model_opened(struct model_step *s, struct model_node *node)
 		return;
 	model_set_size(node, 0);
 	model_written(s, node, true);
+	if (s->args->fuse_flags & FUSE_OPEN_KILL_SUIDGID)
+		model_drop_privileges(s, node);
 }
 
 void model_apply_open(struct model_step *s)

@@ -121,6 +121,10 @@ static const struct {
 	{FUSE_SETLKW, -ENOLCK, 0, 0},
 	{FUSE_SETLKW, -EINTR, 0, 0},        /* an INTERRUPT came */
 	{FUSE_SETATTR, -EBADF, 0, -EINVAL}, /* ftruncate(2) has both */
+	/* No guest asks so of a directory's handle, which is none of a file's. */
+	{FUSE_SETATTR, -EISDIR, 0, -EINVAL},
+	{FUSE_COPY_FILE_RANGE, -EBADF, 0, -EISDIR},
+	{FUSE_COPY_FILE_RANGE_64, -EBADF, 0, -EISDIR},
 	{FUSE_LINK, -EMLINK, 0, 0},
 	{FUSE_MKDIR, -EMLINK, 0, 0},
 	{FUSE_LINK, -EPERM, VQSIM_TREE_HOST_POLICY, MODEL_ANY},

@@ -127,7 +127,7 @@ static void set_size(struct model_step *s, struct model_node *node)
 	model_kill_priv(s, node);
 }
 
-static void drop_privileges(const struct model_step *s, struct model_node *node)
+void model_drop_privileges(const struct model_step *s, struct model_node *node)
 {
 	model_special_bits_free(s, node);
 	node->mode &= ~(uint32_t)S_ISUID;
@@ -138,7 +138,7 @@ static void drop_privileges(const struct model_step *s, struct model_node *node)
 static void set_owners(struct model_step *s, struct model_node *node, uint32_t valid)
 {
 	if (!S_ISDIR(node->mode))
-		drop_privileges(s, node);
+		model_drop_privileges(s, node);
 	if (valid & FATTR_UID)
 		node->uid = s->args->set->uid;
 	if (valid & FATTR_GID)
@@ -191,8 +191,8 @@ void model_apply_setattr(struct model_step *s)
 	changes = valid != 0 && !size_stays(s, node, valid);
 	if (valid & FATTR_SIZE)
 		set_size(s, node);
-	if (valid & FATTR_KILL_SUIDGID)
-		drop_privileges(s, node);
+	if ((valid & FATTR_KILL_SUIDGID) && S_ISREG(node->mode))
+		model_drop_privileges(s, node);
 	if (valid & OWNERS)
 		set_owners(s, node, valid);
 	if (valid & FATTR_MODE)
@@ -201,4 +201,16 @@ void model_apply_setattr(struct model_step *s)
 		model_moved(s, node, MODEL_CTIME);
 	set_times(s, node, valid);
 	model_check_attr(s, node, &s->result->attr);
+}
+
+void model_setattr_failed(struct model_step *s)
+{
+	uint32_t valid = valid_of(s->args->set);
+	struct model_handle *handle;
+	struct model_node *node;
+
+	if (!(s->tree->options.freedom & VQSIM_TREE_HOST_POLICY) || node_of(s, &node, &handle))
+		return;
+	if ((valid & (valid - 1)) != 0)
+		model_vague(node);
 }

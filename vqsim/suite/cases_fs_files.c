@@ -351,7 +351,7 @@ const struct vqsim_case vqsim_cases_fs_files[] = {
 	 .run = unknown_handles},
 	{.name = "fs_forget_too_much",
 	 .clauses = "FS-DX-10",
-	 .bugs = "FS-17 FS-19 FS-38",
+	 .bugs = "FS-38",
 	 FS,
 	 .run = forget_too_much},
 	{.name = "fs_bad_names",

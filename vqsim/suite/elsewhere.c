@@ -10,7 +10,9 @@
 
 #define TRANSPORT "the status byte and FEATURES_OK end in the frontend"
 #define RESTART   "a queue exists in the backend only from DRIVER_OK on"
+#define STORE     "what the storage can do is not known"
 #define MOMENT    "the moment is not seen from another process"
+#define WAITS     "a request that waits and one that is lost look the same"
 
 static const struct {
 	const char *name, *why;
@@ -24,6 +26,10 @@ static const struct {
 	{"features_stay_fixed", TRANSPORT},
 	{"features_without_version_1", TRANSPORT},
 	{"config_generation_counts", TRANSPORT},
+	{"blk_may_unmap", STORE},
+	{"blk_lifetime_offer", STORE},
+	{"fs_hiprio_moves", WAITS},
+	{"fs_interrupts", WAITS},
 	{"kick_not_awaited", MOMENT},
 	{"queue_reset_is_quiet", MOMENT},
 };

@@ -41,6 +41,7 @@ struct vqsim_subject_facts {
 	bool fills;      /* null: the data of a request is filled (NULL_FILL) */
 	bool deallocate; /* blk: WRITE_ZEROES can ever give space back */
 	bool lifetime;   /* blk: the storage has metrics of its wear */
+	bool forgets;    /* blk: nothing that is written is kept; all reads as zero */
 };
 
 /* One operation that reached the store behind a block device. */
@@ -150,7 +151,7 @@ int vqsim_subject_init(struct vqsim_subject *subject, const char *name);
 
 /*
  * Somebody else's device behind a vhost-user socket: "vhost-user:PATH", with ",blk" or ",fs" at
- * its end where the backend does not show what it is. command: see vqsim_remote_server_create;
+ * its end where the backend does not show what it is, or ",zero": a disk that forgets. command: see vqsim_remote_server_create;
  * NULL: there is somebody who listens. What the disk holds is overwritten.
  * Returns 0; -errno as vqsim_remote_create, with what went wrong in text (may be NULL).
  */

@@ -15,12 +15,16 @@
 
 #define PREFIX "vhost-user:"
 
+/* Elements of a ring that every backend takes. */
+#define SURE_SIZE 1024u
+
 /* A process closes its sockets shortly before it has ended, ms. */
 #define DEATH_PATIENCE 100
 
 struct plan {
 	char *path;
 	uint32_t device_id;
+	bool forgets;
 	uint16_t queue_count;               /* that it has */
 	struct vqsim_remote_server *server; /* NULL: somebody else's */
 	int dead;                           /* what a connection failed with: no other is tried */
@@ -34,13 +38,18 @@ struct instance {
 static const struct {
 	const char *name;
 	uint32_t id;
-} kinds[] = {{",blk", VIRTIO_ID_BLOCK}, {",fs", VIRTIO_ID_FS}};
+	bool forgets;
+} kinds[] = {
+	{",blk", VIRTIO_ID_BLOCK, false},
+	{",fs", VIRTIO_ID_FS, false},
+	{",zero", VIRTIO_ID_BLOCK, true},
+};
 
 /* A backend can be asked for nothing but a number of queues. */
 static bool asks_more(const struct vqsim_subject_options *options)
 {
 	return options->size || options->block_size || options->id || options->read_only ||
-	       options->tag;
+	       options->tag || options->queue_size_max > SURE_SIZE;
 }
 
 /* A file-system device with one request queue is made to do for cases that need no more. */
@@ -98,6 +107,11 @@ static void destroy(void *opaque)
 	free(instance);
 }
 
+static void facts(void *opaque, struct vqsim_subject_facts *facts)
+{
+	facts->forgets = ((struct instance *)opaque)->plan->forgets;
+}
+
 static const char *fault(void *opaque)
 {
 	struct instance *instance = opaque;
@@ -113,10 +127,11 @@ static const char *fault(void *opaque)
 static const struct vqsim_subject_ops remote_ops = {
 	.create = create,
 	.destroy = destroy,
+	.facts = facts,
 	.fault = fault,
 };
 
-/* "PATH", "PATH,blk" or "PATH,fs". Returns 0, -EINVAL or -ENOMEM. */
+/* "PATH", or one of the kinds behind it. Returns 0, -EINVAL or -ENOMEM. */
 static int parse(struct plan *plan, const char *place)
 {
 	size_t size = strlen(place);
@@ -127,6 +142,7 @@ static int parse(struct plan *plan, const char *place)
 		if (size < end || strcmp(place + size - end, kinds[i].name) != 0)
 			continue;
 		plan->device_id = kinds[i].id;
+		plan->forgets = kinds[i].forgets;
 		size -= end;
 		break;
 	}

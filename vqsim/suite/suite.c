@@ -34,7 +34,7 @@ struct sweep {
 	const struct vqsim_case *test;
 	vqsim_reporter *report;
 	void *opaque;
-	const char *point; /* NULL: all */
+	const struct vqsim_filter *filter; /* for points */
 	unsigned reports;
 	struct vqsim_totals *totals;
 	struct vqsim_outcome idle; /* the first point at which it did not run */
@@ -345,13 +345,12 @@ static uint64_t ring_bits(uint64_t features)
 	return features & vqsim_point_features(&all);
 }
 
-/* name NULL: any. */
-static bool is_named(const struct vqsim_point *point, const char *name)
+bool vqsim_filter_lets(const struct vqsim_filter *filter, const struct vqsim_point *point)
 {
 	char own[VQSIM_POINT_NAME];
 
 	vqsim_point_name(point, own);
-	return !name || strcmp(own, name) == 0;
+	return !filter->point || fnmatch(filter->point, own, 0) == 0;
 }
 
 static bool fits(const struct vqsim_case *test, const struct vqsim_point *point)
@@ -373,7 +372,7 @@ static void sweep_points(struct sweep *sweep, uint64_t offered)
 	for (unsigned i = 0; i < count; i++) {
 		const struct vqsim_point *point = &points[i];
 
-		if (!fits(sweep->test, point) || !is_named(point, sweep->point))
+		if (!fits(sweep->test, point) || !vqsim_filter_lets(sweep->filter, point))
 			continue;
 		if (sweep->test->scope == VQSIM_EACH_FORMAT && runs[point->packed] > 0)
 			continue;
@@ -430,7 +429,8 @@ static void sweep_case(struct sweep *sweep, const struct probe *probe)
 int vqsim_suite_run_case(const struct vqsim_subject *subject, const struct vqsim_case *test,
 			 vqsim_reporter *report, void *opaque, struct vqsim_totals *totals)
 {
-	struct sweep sweep = {subject, test, report, opaque, .totals = totals};
+	const struct vqsim_filter all = {.pattern = NULL};
+	struct sweep sweep = {subject, test, report, opaque, .filter = &all, .totals = totals};
 	struct probe probe;
 	int error = probe_subject(subject, &probe);
 
@@ -451,8 +451,8 @@ int vqsim_suite_run(const struct vqsim_subject *subject, const struct vqsim_filt
 		return error;
 	for (unsigned t = 0; vqsim_case_tables[t]; t++) {
 		for (const struct vqsim_case *test = vqsim_case_tables[t]; test->name; test++) {
-			struct sweep sweep = {subject, test,          report,
-					      opaque,  filter->point, .totals = totals};
+			struct sweep sweep = {
+				subject, test, report, opaque, .filter = filter, .totals = totals};
 
 			if (!vqsim_filter_matches(filter, test))
 				continue;

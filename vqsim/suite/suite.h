@@ -400,10 +400,11 @@ struct vqsim_filter {
 	/* Of names, with * and ? (fnmatch); without them: a part of the name. */
 	const char *pattern;
 	const char *clause; /* an id */
-	const char *point;  /* the name of the one point to run at (vqsim_point_name) */
+	const char *point;  /* of names of points (vqsim_point_name), with * and ? (fnmatch) */
 };
 
 bool vqsim_filter_matches(const struct vqsim_filter *filter, const struct vqsim_case *test);
+bool vqsim_filter_lets(const struct vqsim_filter *filter, const struct vqsim_point *point);
 
 /* Called for each outcome, in a fixed order. */
 typedef void vqsim_reporter(void *opaque, const struct vqsim_outcome *outcome);

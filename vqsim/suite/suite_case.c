@@ -93,10 +93,12 @@ static void make_disk(struct vqsim_suite *suite)
 	SET_UP_EXPECT(suite, size > 0 && size <= VQSIM_SUITE_DISK_MAX,
 		      "the capacity is from 1 sector to %u bytes (it is %" PRIu64 " sectors)",
 		      VQSIM_SUITE_DISK_MAX, suite->blk.capacity);
+	suite->pattern_size = size < VQSIM_SUITE_PATTERN_SIZE ? size : VQSIM_SUITE_PATTERN_SIZE;
+	if (suite->facts.forgets)
+		return;
 	SET_UP_EXPECT(suite, vqsim_disk_init(&suite->disk, &suite->referee, size) == 0,
 		      "a model of the disk (the host is out of memory)");
 	suite->has_disk = true;
-	suite->pattern_size = size < VQSIM_SUITE_PATTERN_SIZE ? size : VQSIM_SUITE_PATTERN_SIZE;
 }
 
 static uint16_t fs_queues(const struct vqsim_suite *suite)
@@ -292,7 +294,7 @@ void suite_lay_pattern(struct vqsim_suite *suite)
 {
 	if (suite->subject->ops->poke)
 		poke_pattern(suite);
-	else
+	else if (!suite->facts.forgets)
 		write_pattern(suite);
 }
 

@@ -226,6 +226,8 @@ static uint8_t expected_byte(const struct vqsim_suite *suite, const struct vqsim
 		return expected_fs(io, at);
 	if (at == io->data_size)
 		return 0; /* the status */
+	if (suite->is_blk && suite->facts.forgets)
+		return 0;
 	if (suite->is_blk)
 		return vqsim_suite_pattern(sector_of(io) * VQSIM_DISK_SECTOR + at);
 	return suite->facts.fills ? (uint8_t)(io->header[0] + at) : PREFILL;
