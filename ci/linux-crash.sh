@@ -178,6 +178,9 @@ lane() {
 		round=$((round + 1))
 		one "$round"
 	done
+	# Otherwise the guests were killed before they had anything to lose.
+	check "$lane: files were fsync'ed on the disk" test -s "$work/$lane/kept.disk"
+	check "$lane: files were fsync'ed on the file system" test -s "$work/$lane/kept.files"
 	boot "$lane" "lane=$lane" crash_check "$lane.disk.sock:2" "$lane.files.sock:26"
 	attend "$lane" $(($(now_ms) + 120000))
 	judge "$lane" crash_check

@@ -24,7 +24,9 @@ struct job {
 	char path[64];
 	int fd;
 	struct perf_fs_load load;
-	struct perf_fs_request lookup, open, read, release;
+	unsigned in_flight; /* files, each with a request of every kind */
+	struct perf_fs_request lookup[PERF_FS_IN_FLIGHT], open[PERF_FS_IN_FLIGHT],
+		read[PERF_FS_IN_FLIGHT], release[PERF_FS_IN_FLIGHT];
 	int large_fd;
 	char names[SMALL_FILES][NAME_SIZE];
 };
@@ -57,22 +59,23 @@ static void make_names(struct job *job)
 		snprintf(job->names[i], NAME_SIZE, "file-%05u", i);
 }
 
-static void init_requests(struct job *job, uint32_t read_size)
+static void init_requests(struct job *job, unsigned i, uint32_t read_size)
 {
 	struct perf_fs_load *load = &job->load;
 	struct fuse_read_in *read;
 
-	perf_fs_request_init(load, &job->lookup, FUSE_LOOKUP, NAME_SIZE,
+	perf_fs_request_init(load, &job->lookup[i], FUSE_LOOKUP, NAME_SIZE,
 			     sizeof(struct fuse_entry_out));
-	perf_fs_request_init(load, &job->open, FUSE_OPEN, sizeof(struct fuse_open_in),
+	perf_fs_request_init(load, &job->open[i], FUSE_OPEN, sizeof(struct fuse_open_in),
 			     sizeof(struct fuse_open_out));
-	perf_fs_request_init(load, &job->read, FUSE_READ, sizeof(*read), read_size);
-	perf_fs_request_init(load, &job->release, FUSE_RELEASE, sizeof(struct fuse_release_in), 0);
-	read = job->read.args;
+	perf_fs_request_init(load, &job->read[i], FUSE_READ, sizeof(*read), read_size);
+	perf_fs_request_init(load, &job->release[i], FUSE_RELEASE, sizeof(struct fuse_release_in),
+			     0);
+	read = job->read[i].args;
 	read->size = read_size;
 }
 
-static struct job *begin(uint32_t read_size, unsigned flags)
+static struct job *begin(uint32_t read_size, unsigned in_flight, unsigned flags)
 {
 	const struct fs_tree_dir_options options = {.flags = flags};
 	const char *root = getenv("TMPDIR");
@@ -89,8 +92,10 @@ static struct job *begin(uint32_t read_size, unsigned flags)
 	error = fs_tree_dir_create(&tree, job->path, &options);
 	if (error)
 		perf_fs_die(job->path, error);
-	perf_fs_load_init(&job->load, tree, read_size);
-	init_requests(job, read_size);
+	perf_fs_load_init(&job->load, tree, read_size * in_flight);
+	job->in_flight = in_flight;
+	for (unsigned i = 0; i < in_flight; i++)
+		init_requests(job, i, read_size);
 	make_names(job);
 	return job;
 }
@@ -129,38 +134,44 @@ static void run_pairs(struct job *job, void (*device)(struct job *), void (*plai
 	}
 }
 
-/* LOOKUP and OPEN of a name, so that it can be read. */
-static void open_file(struct job *job, const char *name)
+/* One request for each file in flight: submitted together, then answered. */
+static void wait_all(struct job *job, struct perf_fs_request *requests)
 {
-	const struct fuse_entry_out *entry = job->lookup.payload;
-	const struct fuse_open_out *open = job->open.payload;
-	struct fuse_read_in *read = job->read.args;
-
-	memcpy(job->lookup.args, name, NAME_SIZE);
-	perf_fs_wait(&job->load, &job->lookup, true);
-	job->open.in->nodeid = job->read.in->nodeid = job->release.in->nodeid = entry->nodeid;
-	perf_fs_wait(&job->load, &job->open, true);
-	read->fh = open->fh;
+	perf_fs_wait_all(&job->load, requests, job->in_flight);
 }
 
-static void release_file(struct job *job)
+/* LOOKUP and OPEN of names, so that they can be read. */
+static void open_files(struct job *job, const char (*names)[NAME_SIZE])
 {
-	const struct fuse_open_out *open = job->open.payload;
-	struct fuse_release_in *release = job->release.args;
+	for (unsigned i = 0; i < job->in_flight; i++)
+		memcpy(job->lookup[i].args, names[i], NAME_SIZE);
+	wait_all(job, job->lookup);
+	for (unsigned i = 0; i < job->in_flight; i++) {
+		const struct fuse_entry_out *entry = job->lookup[i].payload;
 
-	release->fh = open->fh;
-	perf_fs_wait(&job->load, &job->release, true);
+		job->open[i].in->nodeid = entry->nodeid;
+		job->read[i].in->nodeid = entry->nodeid;
+		job->release[i].in->nodeid = entry->nodeid;
+	}
+	wait_all(job, job->open);
+	for (unsigned i = 0; i < job->in_flight; i++) {
+		const struct fuse_open_out *open = job->open[i].payload;
+		struct fuse_read_in *read = job->read[i].args;
+		struct fuse_release_in *release = job->release[i].args;
+
+		read->fh = release->fh = open->fh;
+	}
 }
 
 /* The large file */
 
 static void large_device(struct job *job)
 {
-	struct fuse_read_in *read = job->read.args;
+	struct fuse_read_in *read = job->read[0].args;
 	uint32_t size;
 
 	read->offset = 0;
-	while ((size = perf_fs_wait(&job->load, &job->read, false)) > 0)
+	while ((size = perf_fs_wait(&job->load, &job->read[0], false)) > 0)
 		read->offset += size;
 	if (read->offset != LARGE_SIZE)
 		perf_fs_die("READ ends early", 0);
@@ -172,22 +183,22 @@ static void large_plain(struct job *job)
 	uint64_t offset = 0;
 	ssize_t size;
 
-	while ((size = pread(job->large_fd, job->read.payload, REQUEST_SIZE, (off_t)offset)) > 0)
+	while ((size = pread(job->large_fd, job->read[0].payload, REQUEST_SIZE, (off_t)offset)) > 0)
 		offset += (uint64_t)size;
 	must("pread", size == 0 && offset == LARGE_SIZE);
 }
 
 void perf_fs_large(struct perf_fs_pairs *pairs)
 {
-	struct job *job = begin(REQUEST_SIZE, 0);
+	struct job *job = begin(REQUEST_SIZE, 1, 0);
 	const char *name = job->names[0];
 
 	make_file(job->fd, name, LARGE_SIZE);
 	job->large_fd = openat(job->fd, name, O_RDONLY | O_CLOEXEC);
 	must(name, job->large_fd >= 0);
-	open_file(job, name);
+	open_files(job, job->names);
 	run_pairs(job, large_device, large_plain, pairs);
-	release_file(job);
+	wait_all(job, job->release);
 	close(job->large_fd);
 	must(name, unlinkat(job->fd, name, 0) == 0);
 	end(job);
@@ -197,10 +208,10 @@ void perf_fs_large(struct perf_fs_pairs *pairs)
 
 static void small_device(struct job *job)
 {
-	for (unsigned i = 0; i < SMALL_FILES; i++) {
-		open_file(job, job->names[i]);
-		perf_fs_wait(&job->load, &job->read, true);
-		release_file(job);
+	for (unsigned i = 0; i < SMALL_FILES; i += job->in_flight) {
+		open_files(job, &job->names[i]);
+		wait_all(job, job->read);
+		wait_all(job, job->release);
 	}
 }
 
@@ -215,14 +226,14 @@ static void small_plain(struct job *job)
 		must(name, fstatat(job->fd, name, &status, AT_SYMLINK_NOFOLLOW) == 0);
 		fd = openat(job->fd, name, O_RDONLY | O_CLOEXEC);
 		must(name, fd >= 0);
-		must(name, pread(fd, job->read.payload, SMALL_SIZE, 0) == SMALL_SIZE);
+		must(name, pread(fd, job->read[0].payload, SMALL_SIZE, 0) == SMALL_SIZE);
 		close(fd);
 	}
 }
 
-void perf_fs_small(struct perf_fs_pairs *pairs, bool exclusive)
+void perf_fs_small(struct perf_fs_pairs *pairs, unsigned in_flight, bool exclusive)
 {
-	struct job *job = begin(SMALL_SIZE, exclusive ? FS_DIR_EXCLUSIVE : 0);
+	struct job *job = begin(SMALL_SIZE, in_flight, exclusive ? FS_DIR_EXCLUSIVE : 0);
 
 	for (unsigned i = 0; i < SMALL_FILES; i++)
 		make_file(job->fd, job->names[i], SMALL_SIZE);

@@ -11,7 +11,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define PERF_FS_PAIRS 15u
+#define PERF_FS_PAIRS     15u
+#define PERF_FS_IN_FLIGHT 16u /* the most files; divides 10 000 */
 
 /* Nanoseconds of the processor for each run; a pair is one of both, and the other goes first each time. */
 struct perf_fs_pairs {
@@ -22,9 +23,10 @@ struct perf_fs_pairs {
 void perf_fs_large(struct perf_fs_pairs *pairs);
 
 /*
- * 10 000 files of 1 KiB: LOOKUP, OPEN, READ, RELEASE; and fstatat, openat, pread, close. exclusive:
- * on a directory whose names nobody else changes (FS_DIR_EXCLUSIVE).
+ * 10 000 files of 1 KiB: LOOKUP, OPEN, READ, RELEASE; and fstatat, openat, pread, close.
+ * in_flight: so many files at a time, 1 or PERF_FS_IN_FLIGHT, each request of all of them together.
+ * exclusive: on a directory whose names nobody else changes (FS_DIR_EXCLUSIVE).
  */
-void perf_fs_small(struct perf_fs_pairs *pairs, bool exclusive);
+void perf_fs_small(struct perf_fs_pairs *pairs, unsigned in_flight, bool exclusive);
 
 #endif

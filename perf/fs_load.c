@@ -133,6 +133,19 @@ uint32_t perf_fs_wait(struct perf_fs_load *load, struct perf_fs_request *request
 	return used.len - (uint32_t)sizeof(*request->out);
 }
 
+void perf_fs_wait_all(struct perf_fs_load *load, struct perf_fs_request *requests, unsigned count)
+{
+	struct vqsim_driver *driver = &load->guest.queues[QUEUE];
+	struct vqsim_used used;
+
+	for (unsigned i = 0; i < count; i++)
+		submit(load, &requests[i]);
+	vqsim_driver_publish(driver);
+	perf_device_progress(load->device, QUEUE);
+	for (unsigned i = 0; i < count; i++)
+		check(&requests[i], vqsim_driver_reap(driver, &used), &used, true);
+}
+
 static inline struct perf_fs_request *request_at(struct perf_fs_load *load, unsigned number)
 {
 	return &load->requests[number % PERF_FS_REQUESTS];

@@ -51,6 +51,9 @@ void perf_fs_request_init(struct perf_fs_load *load, struct perf_fs_request *req
 /* Send it and wait for the answer, which must be good and, if exact, of its full length. Returns bytes of payload. */
 uint32_t perf_fs_wait(struct perf_fs_load *load, struct perf_fs_request *request, bool exact);
 
+/* The same for count requests, 1..PERF_FS_REQUESTS, that are submitted together; answers are exact. */
+void perf_fs_wait_all(struct perf_fs_load *load, struct perf_fs_request *requests, unsigned count);
+
 /* At least so many GETATTR, in batches of batch (1..PERF_FS_REQUESTS). */
 void perf_fs_getattr(struct perf_fs_load *load, unsigned batch, unsigned requests);
 

@@ -106,9 +106,11 @@ static int print_jobs(void)
 
 	perf_fs_large(&pairs);
 	print_pairs("fs-read-100MB", &pairs);
-	perf_fs_small(&pairs, true);
+	perf_fs_small(&pairs, PERF_FS_IN_FLIGHT, true);
 	print_pairs("fs-10000-files", &pairs);
-	perf_fs_small(&pairs, false);
+	perf_fs_small(&pairs, 1, true);
+	print_pairs("fs-10000-files-b1", &pairs);
+	perf_fs_small(&pairs, PERF_FS_IN_FLIGHT, false);
 	print_pairs("fs-10000-files-shared", &pairs);
 	return 0;
 }

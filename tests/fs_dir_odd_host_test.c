@@ -8,10 +8,12 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -44,7 +46,8 @@ static void reply(int fuse, const struct request *request, int error, const void
 	};
 
 	memcpy(bytes, &head, sizeof(head));
-	memcpy(bytes + sizeof(head), body, size);
+	if (size > 0)
+		memcpy(bytes + sizeof(head), body, size);
 	if (write(fuse, bytes, head.len) < 0)
 		_exit(1);
 }
@@ -123,6 +126,8 @@ static void serve(int fuse)
 	static struct request request;
 	ssize_t size;
 
+	/* Nor longer than the test, if that dies. */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	while ((size = read(fuse, &request, sizeof(request))) > 0 || errno == EINTR)
 		if (size > 0)
 			answer(fuse, &request);
