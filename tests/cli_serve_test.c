@@ -256,7 +256,9 @@ static void a_resize_reaches_the_guest(void **state)
 	do {
 		usleep(1000);
 		vqsim_blk_reread(&guest.blk);
-	} while (guest.blk.capacity == COMMAND_IMAGE_SIZE / 512 && ++turns < 20000);
+	} while ((guest.blk.capacity == COMMAND_IMAGE_SIZE / 512 ||
+		  guest.guest.link.config_notifications == 0) &&
+		 ++turns < 20000);
 	assert_int_equal(guest.blk.capacity, 2 * COMMAND_IMAGE_SIZE / 512);
 	served_guest_write(&guest, COMMAND_IMAGE_SIZE / 512, 'y');
 	assert_true(guest.guest.link.config_notifications > 0);

@@ -336,23 +336,31 @@ static void acls_are_for_guests_that_know_them(void **state)
 
 static void an_acl_takes_sgid_away_if_the_guest_says_so(void **state)
 {
+	static const struct {
+		const char *name;
+		bool kill, stays;
+	} rows[] = {
+		{"system.posix_acl_access", false, true},
+		{"system.posix_acl_access", true, false},
+		{"user.name", true, true}, /* is no ACL */
+	};
 	uint8_t acl[64];
 	size_t size = make_acl(acl, 6, 4, 0);
 
 	(void)state;
 	share_need_root();
-	for (unsigned kill = 0; kill < 2; kill++) {
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		uint64_t node;
 
 		begin(0, FUSE_POSIX_ACL | FUSE_SETXATTR_EXT);
 		share_write("share/f", "");
 		assert_int_equal(chmod("share/f", 02755), 0);
 		assert_int_equal(tree_walk(&share.client, "f", &node), 0);
-		tree_begin(&share.client, node)->name = "system.posix_acl_access";
-		share.client.call.flags = kill ? FS_ACL_KILL_SGID : 0;
+		tree_begin(&share.client, node)->name = rows[i].name;
+		share.client.call.flags = rows[i].kill ? FS_ACL_KILL_SGID : 0;
 		tree_data(&share.client, acl, size);
 		assert_int_equal(tree_run(&share.client, OPS->setxattr), 0);
-		assert_int_equal(mode_of("share/f") & S_ISGID, kill ? 0 : S_ISGID);
+		assert_int_equal(mode_of("share/f") & S_ISGID, rows[i].stays ? S_ISGID : 0);
 		share_end(&share);
 	}
 }

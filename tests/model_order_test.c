@@ -294,6 +294,38 @@ static void a_lock_that_waits(void **state)
 	stage_down(&stage);
 }
 
+/* To change a flock is to give it up first: who waits gets it, and the change fails. */
+static void a_flock_that_is_changed_while_another_waits(void **state)
+{
+	struct vqsim_fs_args args[MANY];
+	struct stage stage;
+	struct vqsim_fs *fs;
+
+	(void)state;
+	stage_up(&stage);
+	fs = &stage.bench->fs;
+	locks(&stage, args);
+	for (unsigned i = 0; i < MANY; i++)
+		args[i].fuse_flags = FUSE_LK_FLOCK;
+	assert_int_equal(vqsim_fs_call(fs, &args[0], NULL), 0);
+	args[1].opcode = FUSE_SETLKW;
+	stage.shuffle->late = true;
+	vqsim_fs_make(fs, &stage.requests[1], &args[1]);
+	assert_true(vqsim_fs_submit(fs, 1, &stage.requests[1]) >= 0);
+	vqsim_guest_publish(fs->guest, 1);
+	vqsim_guest_run(fs->guest, 1);
+	args[0].lock.type = F_RDLCK;
+	assert_int_equal(vqsim_fs_call(fs, &args[0], NULL), -EAGAIN);
+	for (unsigned i = 0; i < 4 && !stage.requests[1].done; i++) {
+		vqsim_guest_run(fs->guest, 1);
+		vqsim_fs_reap(fs, 1);
+	}
+	assert_true(stage.requests[1].done);
+	assert_int_equal(stage.requests[1].result.error, 0);
+	first_violation_fail(&stage.bench->first, stage.bench->referee.violations);
+	stage_down(&stage);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -302,6 +334,7 @@ int main(void)
 		cmocka_unit_test(a_change_that_is_lost_is_blamed),
 		cmocka_unit_test(what_is_over_is_before_what_begins),
 		cmocka_unit_test(a_lock_that_waits),
+		cmocka_unit_test(a_flock_that_is_changed_while_another_waits),
 	};
 
 	return cmocka_run_group_tests_name("model_order", tests, NULL, NULL);

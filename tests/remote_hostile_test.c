@@ -249,6 +249,26 @@ static void config_sizes(void **state)
 	}
 }
 
+/* Before anything drives it; a backend that goes away then is no reason to fall. */
+static void a_config_space_is_read_early(void **state)
+{
+	struct fake_backend backend = {.slip = FAKE_NONE};
+	struct vqsim_remote_options options = {.path = backend.path};
+	struct virtio_device *device;
+	uint64_t capacity;
+
+	(void)state;
+	fake_backend_start(&backend);
+	assert_int_equal(vqsim_remote_create(&device, &options, NULL), 0);
+	assert_int_equal(device->ops->config_read(device, 0, &capacity, sizeof(capacity)), 0);
+	fake_backend_hang_up(&backend);
+	assert_int_equal(device->ops->config_read(device, 0, &capacity, sizeof(capacity)), -EPIPE);
+	assert_true(vqsim_remote_is_gone(device));
+	assert_null(vqsim_remote_fault(device));
+	device->ops->destroy(device);
+	fake_backend_finish(&backend);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -262,6 +282,7 @@ int main(void)
 		cmocka_unit_test(a_device_that_shows_nothing),
 		cmocka_unit_test(queue_counts),
 		cmocka_unit_test(config_sizes),
+		cmocka_unit_test(a_config_space_is_read_early),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -122,6 +122,35 @@ static void test_regions_overlap_in_neither_space(void **state)
 	}
 }
 
+/* Of a table it is all or nothing. */
+static void test_a_table_with_an_overlap_changes_nothing(void **state)
+{
+	const struct vhost_user_memory table = {
+		.count = 2,
+		.regions = {{PEER_GUEST, 2 * PAGE, PEER_USER, 0},
+			    {PEER_GUEST + PAGE, 2 * PAGE, 2 * PEER_USER, 0}},
+	};
+	struct vhost_stage *stage = *state;
+	struct vhost_peer *peer = &stage->peer;
+	const int fds[] = {peer->memory_fd, peer->memory_fd};
+	unsigned before = memory_maps("/memfd:vhost-peer");
+	struct peer_reply reply;
+
+	assert_int_equal(peer_share_memory(peer), 0);
+	assert_true(peer_send(
+		peer, &(struct peer_message){.request = VHOST_USER_SET_MEM_TABLE,
+					     .flags = VHOST_USER_VERSION | VHOST_USER_NEED_REPLY,
+					     .size = offsetof(struct vhost_user_memory, regions[2]),
+					     .payload = &table,
+					     .fds = fds,
+					     .fd_count = 2}));
+	assert_int_equal(peer_receive(peer, &reply), PEER_REPLY);
+	assert_int_equal(reply.payload[0], 1);
+	assert_int_equal(memory_maps("/memfd:vhost-peer"), before + 1);
+	peer_start_ring(peer, 0, 0);
+	peer_read_sector(peer, 0);
+}
+
 /* Offsets that are no multiple of a page happen: only the frontend has to know what is there. */
 static void test_a_region_may_begin_anywhere_in_its_file(void **state)
 {
@@ -379,6 +408,8 @@ int main(void)
 						finish),
 		cmocka_unit_test_setup_teardown(test_regions_overlap_in_neither_space, by_hand,
 						finish),
+		cmocka_unit_test_setup_teardown(test_a_table_with_an_overlap_changes_nothing,
+						by_hand, finish),
 		cmocka_unit_test_setup_teardown(test_a_region_may_begin_anywhere_in_its_file,
 						by_hand, finish),
 		cmocka_unit_test_setup_teardown(test_memory_is_exchanged_under_a_ring_that_runs,

@@ -7,7 +7,10 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <linux/virtio_config.h>
@@ -68,6 +71,35 @@ static void test_polling_needs_no_kick(void **state)
 	close(peer.kick[0]);
 	peer.kick[0] = eventfd(0, EFD_CLOEXEC);
 	peer_read_sector(&peer, 0);
+	peer_finish(&peer);
+	vhost_stage_finish(&stage);
+}
+
+static uint64_t processor_us(void)
+{
+	struct rusage usage;
+
+	assert_int_equal(getrusage(RUSAGE_SELF, &usage), 0);
+	return ((uint64_t)usage.ru_utime.tv_sec + (uint64_t)usage.ru_stime.tv_sec) * 1000000 +
+	       (uint64_t)usage.ru_utime.tv_usec + (uint64_t)usage.ru_stime.tv_usec;
+}
+
+/* Its threads wait: for kicks, and for changes, which this one had both of. */
+static void test_a_server_with_nothing_to_do_sleeps(void **state)
+{
+	struct vhost_stage stage;
+	struct vhost_peer peer;
+	uint64_t before;
+
+	(void)state;
+	vhost_stage_serve(&stage, &(struct vhost_user_options){0}, NULL);
+	vhost_stage_connect(&stage, &peer);
+	peer_set_up(&peer);
+	peer_read_sector(&peer, 0);
+	peer_ask(&peer, VHOST_USER_GET_FEATURES);
+	before = processor_us();
+	usleep(300000);
+	assert_true(processor_us() - before < 30000);
 	peer_finish(&peer);
 	vhost_stage_finish(&stage);
 }
@@ -177,6 +209,51 @@ static void test_a_resize_reaches_the_frontend(void **state)
 	vhost_stage_finish(&stage);
 }
 
+static void test_a_resize_with_nobody_there_is_seen_by_the_next(void **state)
+{
+	struct vhost_stage stage;
+	struct vhost_peer peer;
+
+	(void)state;
+	vhost_stage_serve(&stage, &(struct vhost_user_options){0}, NULL);
+	assert_int_equal(stage.store->ops->resize(stage.store, 1024 * BLK_SECTOR_SIZE), 0);
+	blk_look_again(stage.device);
+	vhost_stage_connect(&stage, &peer);
+	peer_set_up(&peer);
+	peer_read_sector(&peer, 0);
+	peer_finish(&peer);
+	vhost_stage_finish(&stage);
+}
+
+/* The server waits until there is one; meanwhile the frontend stands in the queue of the socket. */
+static void test_a_frontend_waits_while_there_is_no_descriptor_for_it(void **state)
+{
+	struct sockaddr_un address;
+	socklen_t size = sizeof(address);
+	struct rlimit normal, full;
+	struct vhost_stage stage;
+	struct vhost_peer peer;
+	int fd;
+
+	(void)state;
+	vhost_stage_serve(&stage, &(struct vhost_user_options){0}, NULL);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(getsockname(stage.listen_fd, (struct sockaddr *)&address, &size), 0);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &normal), 0);
+	full = normal;
+	full.rlim_cur = (rlim_t)fd + 1;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &full), 0);
+	assert_int_equal(connect(fd, (const struct sockaddr *)&address, size), 0);
+	poll(NULL, 0, 20);
+	assert_int_equal(vhost_stage_count(&stage, VHOST_USER_CONNECTED), 0);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &normal), 0);
+	peer_init(&peer, fd);
+	peer_set_up(&peer);
+	peer_read_sector(&peer, 0);
+	peer_finish(&peer);
+	vhost_stage_finish(&stage);
+}
+
 static void test_a_listening_socket_that_is_none_is_an_error(void **state)
 {
 	struct vhost_user_server *server;
@@ -208,12 +285,15 @@ int main(void)
 		cmocka_unit_test(test_one_frontend_after_the_other_is_served),
 		cmocka_unit_test(test_a_second_frontend_waits_for_the_first_to_go),
 		cmocka_unit_test(test_polling_needs_no_kick),
+		cmocka_unit_test(test_a_server_with_nothing_to_do_sleeps),
 		cmocka_unit_test(test_a_ring_without_a_kick_descriptor_is_polled),
 		cmocka_unit_test(test_two_rings_are_served_at_the_same_time),
 		cmocka_unit_test(test_messages_and_requests_do_not_starve_each_other),
 		cmocka_unit_test(test_stop_ends_the_server_with_a_frontend_connected),
 		cmocka_unit_test(test_stop_ends_a_server_that_nobody_uses),
 		cmocka_unit_test(test_a_resize_reaches_the_frontend),
+		cmocka_unit_test(test_a_resize_with_nobody_there_is_seen_by_the_next),
+		cmocka_unit_test(test_a_frontend_waits_while_there_is_no_descriptor_for_it),
 		cmocka_unit_test(test_a_listening_socket_that_is_none_is_an_error),
 	};
 

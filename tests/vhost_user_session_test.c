@@ -167,6 +167,7 @@ static void test_with_status_a_ring_waits_for_the_driver(void **state)
 	assert_int_equal(peer_ask(peer, VHOST_USER_GET_STATUS), 0);
 	assert_int_equal(peer_tell_u64(peer, VHOST_USER_SET_STATUS, ready), 0);
 	assert_int_equal(peer_ask(peer, VHOST_USER_GET_STATUS), ready);
+	assert_int_equal(peer_tell_u64(peer, VHOST_USER_SET_STATUS, 256), 1);
 	peer_share_memory(peer);
 	peer_start_ring(peer, 0, 0);
 	peer_expose(peer, 0);
@@ -223,6 +224,8 @@ static void test_new_features_stand_for_a_reset_without_status(void **state)
 	assert_int_not_equal(
 		peer_tell_u64(peer, VHOST_USER_SET_FEATURES, mine | BIT(VIRTIO_BLK_F_FLUSH)), 0);
 	assert_int_equal(stage->session.transport.driver_features, BIT(VIRTIO_F_VERSION_1));
+	assert_int_equal(
+		peer_tell_u64(peer, VHOST_USER_SET_PROTOCOL_FEATURES, PEER_PROTOCOL(REPLY_ACK)), 1);
 	peer_read_sector(peer, 0);
 	peer_stop(peer, 0);
 	assert_int_equal(
@@ -237,6 +240,8 @@ static void test_a_broken_ring_is_an_error_until_the_reset(void **state)
 	struct vhost_stage *stage = *state;
 	struct vhost_peer *peer = &stage->peer;
 	int error = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	const uint64_t start = PEER_USER + PEER_RING(1);
+	const struct vhost_user_vring_addr fine = {1, 0, start, start + 0x2000, start + 0x1000, 0};
 	uint64_t count = 0;
 
 	peer_negotiate(peer, 0, PEER_PROTOCOL(REPLY_ACK) | PEER_PROTOCOL(STATUS));
@@ -253,6 +258,9 @@ static void test_a_broken_ring_is_an_error_until_the_reset(void **state)
 	assert_int_equal(peer_ask(peer, VHOST_USER_GET_STATUS), 15 | VIRTIO_STATUS_NEEDS_RESET);
 	/* Not even a ring that is fine. */
 	assert_int_equal(peer_tell_state(peer, VHOST_USER_SET_VRING_NUM, 1, 16), 0);
+	peer_tell(peer, VHOST_USER_SET_VRING_ADDR, &fine, sizeof(fine), -1);
+	peer_tell_state(peer, VHOST_USER_SET_VRING_ENABLE, 1, 1);
+	assert_int_equal(peer_tell_fd(peer, VHOST_USER_SET_VRING_KICK, 1, peer->kick[1]), 1);
 	assert_int_equal(peer_tell_u64(peer, VHOST_USER_SET_STATUS, 0), 0);
 	assert_int_equal(peer_ask(peer, VHOST_USER_GET_STATUS), 0);
 	memset(peer->memory, 0, PEER_SIZE);

@@ -227,6 +227,8 @@ void remote_pass_on(struct remote *remote)
 {
 	const struct virtio_transport_ops *ops = remote->base.transport_ops;
 
+	if (!ops)
+		return; /* not attached yet: nobody is there to be told */
 	if (remote->channel.config_changes != remote->config_changes) {
 		remote->config_changes = remote->channel.config_changes;
 		remote->config_generation++;
@@ -315,6 +317,7 @@ static int refresh(struct remote *remote)
 	if (!has_config(remote))
 		return 0;
 	error = ask_config(remote, remote->config_size, now);
+	remote_pass_on(remote);
 	if (error)
 		return error;
 	if (memcmp(now, remote->config, remote->config_size) != 0)

@@ -54,7 +54,9 @@ static int set(const struct dir *dir, int fd, const struct fs_call *call, void *
 
 	if (setxattr(dir_proc_path(fd).path, call->name, value, size, (int)call->xattr_flags) < 0)
 		return -errno;
-	return call->flags & FS_ACL_KILL_SGID ? drop_sgid(dir, fd) : 0;
+	if (!(call->flags & FS_ACL_KILL_SGID) || strcmp(call->name, ACL_PREFIX "access") != 0)
+		return 0;
+	return drop_sgid(dir, fd);
 }
 
 int dir_setxattr(struct fs_tree *tree, struct fs_call *call)

@@ -180,9 +180,9 @@ static void wait_a_while(struct worker *worker, struct pollfd *fds, nfds_t count
 {
 	uint64_t start = now_ns();
 
-	if (worker->alert && stay_awake(fds, count, start))
-		return;
-	poll(fds, count, -1);
+	if (!worker->alert || !stay_awake(fds, count, start))
+		poll(fds, count, -1);
+	/* Where others want the processor too, a yield takes as long as their turns. */
 	worker->alert = now_ns() - start < ALERT_NS;
 }
 

@@ -198,12 +198,45 @@ static bool says_init(const struct vqsim_fs_request *request)
 	return opcode == FUSE_INIT || opcode == FUSE_INIT_BSWAP_RESERVED;
 }
 
+static uint64_t given_back(const struct vqsim_fs_args *args, uint64_t node)
+{
+	uint64_t count = args->opcode == FUSE_FORGET && args->node == node ? args->count : 0;
+
+	for (uint64_t i = 0; args->opcode == FUSE_BATCH_FORGET && i < args->count; i++)
+		if (args->forgets[i].nodeid == node)
+			count += args->forgets[i].nlookup;
+	return count;
+}
+
+/*
+ * More than there was, and perhaps what a request in flight is about to bring: whether the node is
+ * there afterwards depends on which of them is first.
+ */
+static bool may_overdraw(const struct fuzz_fs_player *player,
+			 const struct vqsim_fs_request *request)
+{
+	const struct vqsim_fs_args *args = &request->args;
+	bool batch = args->opcode == FUSE_BATCH_FORGET;
+	uint64_t count = batch ? args->count : args->opcode == FUSE_FORGET;
+
+	if (request->raw || !player_in_flight(player))
+		return false;
+	for (uint64_t i = 0; i < count; i++) {
+		uint64_t node = batch ? args->forgets[i].nodeid : args->node;
+
+		if (given_back(args, node) > vqsim_fs_lookups(&player->fs, node))
+			return true;
+	}
+	return false;
+}
+
 void player_submit(struct fuzz_fs_player *player, struct vqsim_fs_request *request)
 {
 	uint16_t queue;
 
 	if (player->unsure && !request->raw)
 		vqsim_fs_make_raw(&player->fs, request, NULL, request->in_size, request->out_size);
+	player->modelled &= !may_overdraw(player, request);
 	queue = queue_of(player, request);
 	frame(player, request);
 	if (vqsim_fs_submit(&player->fs, queue, request) >= 0 && request->raw)

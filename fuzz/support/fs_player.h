@@ -4,7 +4,8 @@
  * run, with the referee watching. Afterwards, what must hold whatever was asked:
  *
  *  - what the model of a file system says of each reply, until something was sent that the model
- *    cannot read: a message that is none, or one that is lost with its queue;
+ *    cannot read: a message that is none, one that is lost with its queue, or a FORGET of more than
+ *    there was;
  *  - a request that was interrupted comes back; nothing stays in flight;
  *  - a good request is answered; after a reset of the device again;
  *  - once everything is forgotten, released and removed, the tree counts as many free files as

@@ -196,11 +196,12 @@ static bool slip(const struct fake_backend *backend, int fd, struct message *mes
 
 static void *serve(void *opaque)
 {
-	const struct fake_backend *backend = opaque;
+	struct fake_backend *backend = opaque;
 	int fd = accept(backend->listener, NULL, NULL);
 	bool slipped = false, going = true;
 	struct message message;
 
+	__atomic_store_n(&backend->socket, fd, __ATOMIC_RELEASE);
 	while (fd >= 0 && going && take(fd, &message)) {
 		bool now = !slipped && message.header.request == backend->request;
 
@@ -243,11 +244,17 @@ void fake_backend_start(struct fake_backend *backend)
 	assert_non_null(mkdtemp(backend->folder));
 	snprintf(backend->path, sizeof(backend->path), "%s/socket", backend->folder);
 	snprintf(address.sun_path, sizeof(address.sun_path), "%s", backend->path);
+	backend->socket = -1;
 	backend->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	assert_true(backend->listener >= 0);
 	assert_int_equal(bind(backend->listener, (struct sockaddr *)&address, sizeof(address)), 0);
 	assert_int_equal(listen(backend->listener, 1), 0);
 	assert_int_equal(pthread_create(&backend->thread, NULL, serve, backend), 0);
+}
+
+void fake_backend_hang_up(struct fake_backend *backend)
+{
+	shutdown(__atomic_load_n(&backend->socket, __ATOMIC_ACQUIRE), SHUT_RDWR);
 }
 
 void fake_backend_finish(struct fake_backend *backend)

@@ -42,10 +42,14 @@ struct fake_backend {
 	char folder[48];
 	pthread_t thread;
 	int listener;
+	int socket; /* of the frontend, -1: none yet; atomic */
 };
 
 /* Serves one frontend, in a thread; a zeroed member has a default. Failures end the cmocka test. */
 void fake_backend_start(struct fake_backend *backend);
+
+/* Goes away from its frontend, at once. */
+void fake_backend_hang_up(struct fake_backend *backend);
 
 /* Waits until the frontend is gone. */
 void fake_backend_finish(struct fake_backend *backend);

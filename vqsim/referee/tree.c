@@ -176,6 +176,7 @@ static void on_submit(void *opaque, struct vqsim_fs_request *request)
 	step->had_handle = model_handle_of(tree, step->args->node, step->args->handle);
 	step->next = tree->in_flight;
 	tree->in_flight = step;
+	model_flock_submitted(step);
 	model_touch(step);
 }
 
@@ -255,12 +256,11 @@ static bool is_closed(const struct model_step *s, int want)
 void model_take(struct model_step *s)
 {
 	int want = judge(s);
+	bool good = error_of(s) == 0;
 
-	if (error_of(s) == 0 || is_closed(s, want))
+	if (good || is_closed(s, want))
 		s->op->apply(s);
-	else if (s->args->opcode == FUSE_SETATTR)
-		model_setattr_failed(s);
-	if (error_of(s) == 0)
+	if (good || (s->args->opcode == FUSE_SETATTR && model_setattr_failed(s)))
 		model_after_stale_id(s);
 	if (model_writes(s, MODEL_FILE))
 		s->tree->clock++;

@@ -305,9 +305,14 @@ void model_finish(struct vqsim_tree *tree);
 
 /* A lock that the step waits for is held by somebody else. */
 bool model_must_wait(struct model_step *s);
+/* What may become of the locks of a file if the step comes between others in flight. */
+void model_flock_submitted(struct model_step *s);
 
-/* On a host a change of several things at once takes several calls, some of which may have been made. */
-void model_setattr_failed(struct model_step *s);
+/*
+ * On a host a change of several things at once takes several calls. Returns whether some of them may
+ * have been made.
+ */
+bool model_setattr_failed(struct model_step *s);
 
 /* Record a violation. */
 void model_wrong(struct model_step *s, enum vqsim_rule rule, const char *format, ...)

@@ -96,6 +96,56 @@ static bool may_know(const struct model_handle *handle)
 	return handle->node->locks_known && !handle->dir;
 }
 
+static bool changes_flock(const struct model_step *s)
+{
+	return is_flock(s) && (s->args->opcode == FUSE_SETLK || s->args->opcode == FUSE_SETLKW);
+}
+
+static bool same_owner(const struct model_step *a, const struct model_step *b)
+{
+	return a != b && changes_flock(b) && b->args->node == a->args->node &&
+	       b->args->lock_owner == a->args->lock_owner;
+}
+
+/* The owner has a lock on the file already, or perhaps gets one meanwhile. */
+static bool has_flock(const struct model_step *s, const struct model_node *node)
+{
+	for (const struct model_lock *held = node->flock; held; held = held->next)
+		if (held->owner == s->args->lock_owner && held->lock.type != s->args->lock.type)
+			return true;
+	for (const struct model_step *t = s->tree->in_flight; t; t = t->next)
+		if (same_owner(s, t))
+			return true;
+	for (unsigned i = 0; i < s->tree->group_count; i++)
+		if (same_owner(s, s->tree->group[i]))
+			return true;
+	return false;
+}
+
+static bool may_come_between(const struct model_step *s, const struct model_step *waits)
+{
+	return changes_flock(waits) && waits->args->opcode == FUSE_SETLKW &&
+	       waits->args->node == s->args->node && waits->args->lock_owner != s->args->lock_owner;
+}
+
+/*
+ * To change a flock is to give it up and to ask for another one (flock(2)): who waits may come
+ * in between. Then it is not known who has it.
+ */
+void model_flock_submitted(struct model_step *s)
+{
+	struct model_handle *handle;
+	struct model_node *node;
+
+	if (!changes_flock(s) || need(s, &handle))
+		return;
+	node = handle->node;
+	for (const struct model_step *t = s->tree->in_flight; t; t = t->next)
+		if ((may_come_between(s, t) && has_flock(s, node)) ||
+		    (changes_flock(t) && may_come_between(t, s) && has_flock(t, node)))
+			node->locks_known = false;
+}
+
 int model_predict_getlk(struct model_step *s)
 {
 	struct model_handle *handle;

@@ -203,14 +203,15 @@ void model_apply_setattr(struct model_step *s)
 	model_check_attr(s, node, &s->result->attr);
 }
 
-void model_setattr_failed(struct model_step *s)
+bool model_setattr_failed(struct model_step *s)
 {
 	uint32_t valid = valid_of(s->args->set);
 	struct model_handle *handle;
 	struct model_node *node;
 
-	if (!(s->tree->options.freedom & VQSIM_TREE_HOST_POLICY) || node_of(s, &node, &handle))
-		return;
-	if ((valid & (valid - 1)) != 0)
+	if (!(s->tree->options.freedom & VQSIM_TREE_HOST_POLICY) || (valid & (valid - 1)) == 0)
+		return false;
+	if (node_of(s, &node, &handle) == 0)
 		model_vague(node);
+	return true;
 }

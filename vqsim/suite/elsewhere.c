@@ -14,9 +14,13 @@
 #define MOMENT    "the moment is not seen from another process"
 #define WAITS     "a request that waits and one that is lost look the same"
 
-static const struct {
-	const char *name, *why;
-} hidden[] = {
+#define MADE_UP "the backend has no configuration space"
+
+struct hidden {
+	const char *name, *why; /* a NULL name ends a list */
+};
+
+static const struct hidden always[] = {
 	{"status_before_driver_ok", RESTART},
 	{"status_needs_reset", TRANSPORT},
 	{"status_fresh", TRANSPORT},
@@ -32,12 +36,28 @@ static const struct {
 	{"fs_interrupts", WAITS},
 	{"kick_not_awaited", MOMENT},
 	{"queue_reset_is_quiet", MOMENT},
+	{.name = NULL},
 };
 
-const char *suite_hidden_elsewhere(const struct vqsim_case *test)
+static const struct hidden without_config[] = {
+	{"config_readable_early", MADE_UP},
+	{"config_any_access", MADE_UP},
+	{"fs_num_request_queues", MADE_UP},
+	{"fs_tag", MADE_UP},
+	{.name = NULL},
+};
+
+static const char *find(const struct hidden *list, const struct vqsim_case *test)
 {
-	for (unsigned i = 0; i < sizeof(hidden) / sizeof(hidden[0]); i++)
-		if (strcmp(hidden[i].name, test->name) == 0)
-			return hidden[i].why;
-	return NULL;
+	while (list->name && strcmp(list->name, test->name) != 0)
+		list++;
+	return list->why;
+}
+
+const char *suite_hidden_elsewhere(const struct vqsim_subject *subject,
+				   const struct vqsim_case *test)
+{
+	const char *why = find(always, test);
+
+	return why || !subject->no_config ? why : find(without_config, test);
 }

@@ -138,6 +138,7 @@ struct vqsim_subject {
 	 * transport answers, or what happens between two looks, are "not observable".
 	 */
 	bool elsewhere;
+	bool no_config; /* elsewhere, and its config space is made up by our transport */
 };
 
 /*

@@ -153,8 +153,9 @@ static int parse(struct plan *plan, const char *place)
 }
 
 /* A first connection, to learn what it is. */
-static int probe(struct plan *plan, char text[VQSIM_REMOTE_TEXT])
+static int probe(struct vqsim_subject *subject, char text[VQSIM_REMOTE_TEXT])
 {
+	struct plan *plan = subject->opaque;
 	const struct vqsim_remote_options options = {
 		.path = plan->path, .server = plan->server, .device_id = plan->device_id};
 	struct virtio_device *device;
@@ -164,6 +165,7 @@ static int probe(struct plan *plan, char text[VQSIM_REMOTE_TEXT])
 		return error;
 	plan->device_id = device->ops->device_id;
 	plan->queue_count = device->ops->queue_count(device);
+	subject->no_config = !vqsim_remote_has_config(device);
 	device->ops->destroy(device);
 	return 0;
 }
@@ -199,7 +201,7 @@ int vqsim_subject_remote_init(struct vqsim_subject *subject, const char *name, c
 	if (!error && command)
 		error = vqsim_remote_server_create(&plan->server, command);
 	if (!error)
-		error = probe(plan, text);
+		error = probe(subject, text);
 	if (error) {
 		vqsim_subject_remote_finish(subject);
 		*subject = (struct vqsim_subject){.name = NULL};

@@ -409,7 +409,7 @@ static bool hides(struct sweep *sweep)
 	const char *why = NULL;
 
 	if (sweep->subject->elsewhere)
-		why = suite_hidden_elsewhere(sweep->test);
+		why = suite_hidden_elsewhere(sweep->subject, sweep->test);
 	if (why)
 		note(&sweep->idle, VQSIM_NOT_OBSERVABLE, NULL, "%s", why);
 	return why;

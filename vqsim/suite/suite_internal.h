@@ -40,8 +40,9 @@ void suite_lay_pattern(struct vqsim_suite *suite);
 void suite_drop_device(struct vqsim_suite *suite);
 void suite_drop_requests(struct vqsim_suite *suite);
 
-/* Why a case says nothing of a device in another process (subject.h: elsewhere), or NULL. */
-const char *suite_hidden_elsewhere(const struct vqsim_case *test);
+/* Why a case says nothing of a subject whose device is elsewhere (subject.h), or NULL. */
+const char *suite_hidden_elsewhere(const struct vqsim_subject *subject,
+				   const struct vqsim_case *test);
 
 /* "VIRTIO_F_RING_PACKED" for a bit; the bits below 24 depend on the device id. */
 const char *suite_feature_name(uint32_t device_id, unsigned bit);
