@@ -184,7 +184,7 @@ answer() {
 }
 
 # A guest that says nothing for so long never will.
-silence=90
+silence=180
 
 is_silent() {
 	[ $(($(date +%s) - $(stat -c %Y "$work/$1.log"))) -gt "$silence" ]

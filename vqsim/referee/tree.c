@@ -113,6 +113,21 @@ void model_step_free(struct vqsim_tree *tree, struct model_step *s)
 	tree->spare = s;
 }
 
+/* Only who makes a file says which other groups he is in. */
+static bool tells_groups(const struct vqsim_fs_request *request)
+{
+	switch (request->args.opcode) {
+	case FUSE_CREATE:
+	case FUSE_TMPFILE:
+	case FUSE_MKNOD:
+	case FUSE_MKDIR:
+	case FUSE_SYMLINK:
+		return request->fs->flags & FUSE_CREATE_SUPP_GROUP;
+	default:
+		return false;
+	}
+}
+
 static struct model_step *step_of(struct vqsim_tree *tree, const struct vqsim_fs_request *request)
 {
 	const struct vqsim_fs *fs = tree->fs;
@@ -129,7 +144,7 @@ static struct model_step *step_of(struct vqsim_tree *tree, const struct vqsim_fs
 		.uid = fs->uid,
 		.gid = fs->gid,
 		.umask = fs->umask,
-		.group_count = fs->flags & FUSE_CREATE_SUPP_GROUP ? fs->group_count : 0,
+		.group_count = tells_groups(request) ? fs->group_count : 0,
 		.groups = fs->groups,
 		.began = ++tree->moment,
 	};
@@ -232,12 +247,17 @@ static int judge(struct model_step *s)
 	/* A FORGET that is on its way may be late. */
 	if (want == -ESTALE && s->tree->forgets > 0)
 		want = MODEL_ANY;
+	if (got == -ESTALE && model_may_be_lost(s)) {
+		want = MODEL_ANY;
+		fault = 0;
+	}
 	if (s->blind || (want == MODEL_ANY && !fault)) {
 		s->tree->learned++;
 		return want;
 	}
 	s->tree->judged++;
-	if (fault ? got != fault && (got == 0 || want == 0 || !is_right(s, want, got))
+	if (fault ? got != fault && !model_is_free(s, fault, got) &&
+			    (got == 0 || want == 0 || !is_right(s, want, got))
 		  : !is_right(s, want, got))
 		model_wrong(s, VQSIM_RULE_TREE_ERROR, "%s, and not %s", words_of(got),
 			    words_of(fault ? fault : want));

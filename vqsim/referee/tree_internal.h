@@ -331,6 +331,8 @@ void model_forget(struct vqsim_tree *tree, uint64_t id, uint64_t count);
 void model_vague(struct model_node *node);
 /* What was changed or opened by an id that was forgotten, but lingers, may be any file. */
 void model_after_stale_id(struct model_step *s);
+/* On a host without a descriptor left, a file that has no name is not found again: ESTALE. */
+bool model_may_be_lost(const struct model_step *s);
 /* All look-ups and handles end. */
 void model_new_session(struct vqsim_tree *tree);
 

@@ -146,6 +146,20 @@ void model_vague(struct model_node *node)
 		model_data_vague(node);
 }
 
+static bool is_nameless(const struct vqsim_tree *tree, uint64_t id)
+{
+	const struct model_node *node = model_node_of(tree, id);
+
+	return node && node != tree->root && node->names == 0;
+}
+
+bool model_may_be_lost(const struct model_step *s)
+{
+	return (s->tree->options.freedom & VQSIM_TREE_HOST_POLICY) &&
+	       (is_nameless(s->tree, s->args->node) || is_nameless(s->tree, s->args->new_parent) ||
+		is_nameless(s->tree, s->args->target_node));
+}
+
 static bool is_known(const struct model_step *s, uint64_t id)
 {
 	return id == 0 || model_node_of(s->tree, id);
