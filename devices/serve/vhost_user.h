@@ -23,6 +23,10 @@
  * A process that serves ignores SIGPIPE: vhost_user_server_create sees to it if the signal
  * would end the process.
  *
+ * Known limits. A frontend can stop the server, which then ends by SIGKILL alone, but not harm it: if
+ * it takes O_NONBLOCK from a descriptor that it gave for notifications and fills that, or puts its memory into
+ * a file of a FUSE file system of its own that does not answer.
+ *
  * Threads: vhost_user_server_run makes a thread for each queue that is started, and takes the
  * messages on its own. Calls of one server come from one thread, but for
  * vhost_user_server_stop, which may come from any thread or signal handler.
