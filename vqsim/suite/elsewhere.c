@@ -9,6 +9,7 @@
 #include "suite_internal.h"
 
 #define TRANSPORT "the status byte and FEATURES_OK end in the frontend"
+#define WHOLE     "the configuration space is fetched as a whole, and cut here"
 #define RESTART   "a queue exists in the backend only from DRIVER_OK on"
 #define STORE     "what the storage can do is not known"
 #define MOMENT    "the moment is not seen from another process"
@@ -29,6 +30,7 @@ static const struct hidden always[] = {
 	{"features_accepted_again", TRANSPORT},
 	{"features_stay_fixed", TRANSPORT},
 	{"features_without_version_1", TRANSPORT},
+	{"config_any_access", WHOLE},
 	{"config_generation_counts", TRANSPORT},
 	{"blk_may_unmap", STORE},
 	{"blk_lifetime_offer", STORE},
@@ -41,7 +43,6 @@ static const struct hidden always[] = {
 
 static const struct hidden without_config[] = {
 	{"config_readable_early", MADE_UP},
-	{"config_any_access", MADE_UP},
 	{"fs_num_request_queues", MADE_UP},
 	{"fs_tag", MADE_UP},
 	{.name = NULL},
