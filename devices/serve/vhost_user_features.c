@@ -29,7 +29,7 @@ static bool has_status(const struct vhost_user_session *session, uint8_t bit)
 	return virtio_transport_status(&session->transport) & bit;
 }
 
-static bool any_live(const struct vhost_user_session *session)
+bool vhost_user_any_live(const struct vhost_user_session *session)
 {
 	for (uint16_t i = 0; i < session->queue_count; i++)
 		if (virtio_transport_queue_live(&session->transport, i))
@@ -57,7 +57,7 @@ static const char *negotiate(struct vhost_user_session *session, uint64_t featur
 	    !has_status(session, VIRTIO_STATUS_NEEDS_RESET) &&
 	    session->transport.driver_features == features)
 		return NULL;
-	if (any_live(session))
+	if (vhost_user_any_live(session))
 		return "features while a ring is running";
 	reset_device(session);
 	session->features = 0;
@@ -98,7 +98,7 @@ const char *vhost_user_set_protocol_features(struct vhost_user_exchange *x)
 {
 	if (x->message->payload.u64 & ~PROTOCOL_FEATURES)
 		return "protocol features that are not offered";
-	if (any_live(x->session))
+	if (vhost_user_any_live(x->session))
 		return "protocol features while a ring is running";
 	x->session->protocol_features = x->message->payload.u64;
 	return NULL;

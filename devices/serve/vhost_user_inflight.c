@@ -74,9 +74,8 @@ const char *vhost_user_set_inflight_fd(struct vhost_user_exchange *x)
 	struct vhost_user_area area = {0};
 	const char *why;
 
-	for (uint16_t i = 0; i < session->queue_count; i++)
-		if (virtio_transport_queue_live(&session->transport, i))
-			return "inflight areas of rings that are running";
+	if (vhost_user_any_live(session))
+		return "inflight areas of rings that are running";
 	if (given->queue_count == 0 || given->queue_count > session->queue_count ||
 	    given->queue_size == 0 || given->queue_size > VIRTQUEUE_SIZE_MAX ||
 	    given->mmap_offset % sizeof(uint64_t) != 0)

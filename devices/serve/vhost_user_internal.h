@@ -263,6 +263,9 @@ void vhost_user_session_flush(struct vhost_user_session *session);
 /* Back to the state before the driver came: rings stopped and disabled, features forgotten. */
 void vhost_user_session_reset(struct vhost_user_session *session);
 
+/* Whether the device has any queue at work. */
+bool vhost_user_any_live(const struct vhost_user_session *session);
+
 /* What is being obeyed. */
 struct vhost_user_exchange {
 	struct vhost_user_session *session;

@@ -197,6 +197,8 @@ static const char *set_up(struct vhost_user_session *session, uint16_t index,
 			setup->resume = (struct virtio_queue_state)VIRTIO_QUEUE_STATE_FRESH;
 		return NULL;
 	}
+	if (base > UINT16_MAX)
+		return "a base that no split ring has";
 	setup->resume = (struct virtio_queue_state){
 		.avail_index = (uint16_t)base, .avail_wrap = true, .used_wrap = true};
 	return read_used_index(session, setup->device_gpa, &setup->resume.used_index)
