@@ -62,6 +62,18 @@ static void test_the_base_is_behind_what_was_taken(void **state)
 	peer_read_sector(&stage->peer, 0);
 }
 
+/* Cut to 16 bits it would be the right one. */
+static void test_a_base_that_is_too_large_is_refused(void **state)
+{
+	struct vhost_stage *stage = *state;
+	struct vhost_peer *peer = &stage->peer;
+
+	assert_int_equal(peer_stop(peer, 0), 1);
+	assert_finished(peer);
+	assert_int_equal(peer_tell_state(peer, VHOST_USER_SET_VRING_BASE, 0, 0x10001), 0);
+	assert_int_equal(peer_tell_fd(peer, VHOST_USER_SET_VRING_KICK, 0, peer->kick[0]), 1);
+}
+
 static void test_a_ring_that_is_disabled_finishes_first(void **state)
 {
 	struct vhost_stage *stage = *state;
@@ -145,6 +157,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_the_base_is_behind_what_was_taken, by_hand,
+						finish),
+		cmocka_unit_test_setup_teardown(test_a_base_that_is_too_large_is_refused, by_hand,
 						finish),
 		cmocka_unit_test_setup_teardown(test_a_ring_that_is_disabled_finishes_first,
 						by_hand, finish),
