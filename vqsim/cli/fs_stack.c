@@ -30,6 +30,17 @@ bool fs_stack_parse_tree(const char *word, const char **path)
 	return false;
 }
 
+bool fs_stack_parse_tag(const char *word, const char **tag)
+{
+	size_t size = strlen(word);
+
+	*tag = word;
+	if (size >= 1 && size <= FS_TAG_SIZE)
+		return true;
+	cli_complain("--tag cannot be '%s'; give 1 to %u bytes of UTF-8", word, FS_TAG_SIZE);
+	return false;
+}
+
 /* Files of a tree in memory have the times of the clock on the wall, as programs expect. */
 static uint64_t wall_clock(void *opaque)
 {

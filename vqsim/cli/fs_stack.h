@@ -54,6 +54,9 @@ struct fs_stack {
 /* "dir:PATH" or "ram" as a tree. Returns false after a complaint. *path: NULL for ram. */
 bool fs_stack_parse_tree(const char *word, const char **path);
 
+/* A tag of a length that the config space has room for, kept in *tag. False after a complaint. */
+bool fs_stack_parse_tag(const char *word, const char **tag);
+
 /* A tree in memory, or below path, whose names nobody else changes if exclusive. Returns 0 or -errno. */
 int fs_stack_create_tree(struct fs_tree **tree, const char *path, bool read_only, bool exclusive);
 

@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 #include <stdarg.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -145,6 +146,9 @@ int main(int argc, char **argv)
 {
 	int status;
 
+	/* Writing past a file size limit, or into a closed pipe, is an error to report. */
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
 	command_line_keep(argc, argv);
 	setenv("VQSIM_VIOLATIONS", VIOLATIONS, 0);
 	status = flush_output(dispatch(&top_level, argc, argv));

@@ -204,9 +204,6 @@ int cli_mount(int argc, char **argv)
 	case PARSE_RUN:
 		break;
 	}
-	/* Writing past a file size limit, or into a closed pipe, is an error to report. */
-	signal(SIGPIPE, SIG_IGN);
-	signal(SIGXFSZ, SIG_IGN);
 	status = mount_session_open(&session, &options);
 	if (status == CLI_OK)
 		status = run(&session);

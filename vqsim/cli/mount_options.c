@@ -56,13 +56,8 @@ static bool apply_features(void *values, const char *value)
 static bool apply_tag(void *values, const char *value)
 {
 	struct mount_options *options = values;
-	size_t size = strlen(value);
 
-	options->tag = value;
-	if (size >= 1 && size <= FS_TAG_SIZE)
-		return true;
-	cli_complain("--tag cannot be '%s'; give 1 to %u bytes of UTF-8", value, FS_TAG_SIZE);
-	return false;
+	return fs_stack_parse_tag(value, &options->tag);
 }
 
 static bool apply_packed(void *values, const char *value)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "cli.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -45,9 +44,6 @@ int cli_run_blk(int argc, char **argv)
 	case PARSE_RUN:
 		break;
 	}
-	/* Writing past a file size limit, or into a closed pipe, is an error to report. */
-	signal(SIGPIPE, SIG_IGN);
-	signal(SIGXFSZ, SIG_IGN);
 	status = session_open(&session, &options);
 	if (status == CLI_OK)
 		status = run_session(&session);

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -186,9 +185,6 @@ int cli_run_fs(int argc, char **argv)
 	case PARSE_RUN:
 		break;
 	}
-	/* Writing past a file size limit, or into a closed pipe, is an error to report. */
-	signal(SIGPIPE, SIG_IGN);
-	signal(SIGXFSZ, SIG_IGN);
 	status = open_stack(&run);
 	if (status == CLI_OK) {
 		status = run_workload(&run);

@@ -234,9 +234,6 @@ static int serve_options_given(const struct serve_options *options)
 
 	if (!options->no_sandbox)
 		close_inherited(options->fd);
-	/* Writing past a file size limit, or into a closed pipe, is an error to report. */
-	signal(SIGPIPE, SIG_IGN);
-	signal(SIGXFSZ, SIG_IGN);
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	status = serve_device_open(&s.device, options);
 	if (status == CLI_OK)
