@@ -45,6 +45,7 @@ static const char always[] =
 	"sched_getaffinity membarrier restart_syscall "
 	"rt_sigaction rt_sigprocmask rt_sigreturn sigreturn sigaltstack "
 	"clock_gettime clock_gettime64 clock_getres clock_nanosleep clock_nanosleep_time64 "
+	"timer_create timer_settime timer_settime64 timer_delete "
 	"nanosleep gettimeofday time getrandom sysinfo uname getuid geteuid getgid getegid";
 
 /* Of a tree: files by name, as somebody. */

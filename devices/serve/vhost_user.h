@@ -17,15 +17,17 @@
  * Without STATUS nobody says when the driver is ready or begins anew: SET_FEATURES says both, the
  * latter if the features are others, or the device needs a reset, and no ring is running.
  *
- * What a frontend passes to be notified with gets O_NONBLOCK, which its own end may see too.
- * A frontend that cuts the file of its memory is hung up on (shrink.h).
+ * What a frontend passes to be notified with gets O_NONBLOCK, which its own end may see too. A
+ * descriptor from which it takes that back, so that the server waits, is dropped. A
+ * frontend that cuts the file of its memory is hung up on (shrink.h).
  *
  * A process that serves ignores SIGPIPE: vhost_user_server_create sees to it if the signal
- * would end the process.
+ * would end the process. SIGURG is the server's, which interrupts its own threads with it.
  *
- * Known limits. A frontend can stop the server, which then ends by SIGKILL alone, but not harm it: if
- * it takes O_NONBLOCK from a descriptor that it gave for notifications and fills that, or puts its memory into
- * a file of a FUSE file system of its own that does not answer.
+ * A known limit: a frontend can stop the server, which then ends by SIGKILL alone, but not harm it, by
+ * a file of a FUSE file system of its own that does not answer. It need not even be its memory: to
+ * close a descriptor asks the file system that it is of, and so whoever may pass descriptors to
+ * a process can stop it.
  *
  * Threads: vhost_user_server_run makes a thread for each queue that is started, and takes the
  * messages on its own. Calls of one server come from one thread, but for
@@ -78,8 +80,8 @@ int vhost_user_server_create(struct vhost_user_server **server, struct virtio_de
 /*
  * Serve one frontend after the other until vhost_user_server_stop. Requests that were taken are
  * finished and used before it returns. While descriptors or memory are short, a frontend waits.
- * Events of the device (virtio_device_ops.event) are taken here. Returns 0; -errno: the listening
- * socket failed.
+ * Events of the device (virtio_device_ops.event) are taken here. Returns 0; -EAGAIN: there is no
+ * timer; another -errno: the listening socket failed.
  */
 int vhost_user_server_run(struct vhost_user_server *server);
 

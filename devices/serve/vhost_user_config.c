@@ -7,7 +7,6 @@
 #include "vhost_user_internal.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -85,13 +84,6 @@ const char *vhost_user_set_config(struct vhost_user_exchange *x)
 	return NULL;
 }
 
-bool vhost_user_unblock(int fd)
-{
-	int flags = fcntl(fd, F_GETFL);
-
-	return flags >= 0 && fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0;
-}
-
 void vhost_user_set_backend(struct vhost_user_session *session, int fd)
 {
 	if (session->backend_fd >= 0)
@@ -120,15 +112,15 @@ void vhost_user_session_flush(struct vhost_user_session *session)
 		.request = VHOST_USER_BACKEND_CONFIG_CHANGE,
 		.flags = VHOST_USER_VERSION,
 	};
-	ssize_t size;
+	int size;
 
 	if (session->backend_fd < 0 || !__atomic_load_n(&session->config_due, __ATOMIC_ACQUIRE))
 		return;
 	/* Before the message is sent: a change after this is news of its own. */
 	__atomic_store_n(&session->config_due, false, __ATOMIC_RELEASE);
-	size = write(session->backend_fd, &news, sizeof(news));
-	if (size < 0 && (errno == EAGAIN || errno == EINTR))
+	size = vhost_user_write(session, session->backend_fd, &news, sizeof(news));
+	if (size == -EAGAIN)
 		__atomic_store_n(&session->config_due, true, __ATOMIC_RELEASE);
-	else if (size != (ssize_t)sizeof(news))
+	else if (size != (int)sizeof(news))
 		vhost_user_set_backend(session, -1);
 }

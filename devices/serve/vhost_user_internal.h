@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * What the parts of the vhost-user server share. A session is one frontend as the protocol sees
- * it: memory, rings, features. It has no thread and no clock, never waits for its frontend, and is
- * fed messages by hand: by the server, which adds sockets and threads, by tests and by the fuzzer.
+ * it: memory, rings, features. It has no thread and no clock, waits for its frontend only where that can
+ * be interrupted, and is fed messages by hand: by the server, which adds sockets and threads, by
+ * tests and by the fuzzer.
  *
  * Threads: vhost_user_queue_kick and _run from any thread, one at a time for each queue; every other
  * call on a session when none of these is running.
@@ -12,9 +13,12 @@
 #ifndef DEVICES_SERVE_VHOST_USER_INTERNAL_H
 #define DEVICES_SERVE_VHOST_USER_INTERNAL_H
 
+#include <pthread.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 
 #include "../guest_memory.h"
 #include "../transport.h"
@@ -197,6 +201,12 @@ struct vhost_user_hooks {
 	/* Something is due: call vhost_user_session_flush. May be NULL. From any thread. */
 	void (*news)(void *opaque);
 
+	/*
+	 * A call begins that a hostile frontend can make wait, until it is interrupted; or it is
+	 * over. May be NULL. From any thread.
+	 */
+	void (*waiting)(void *opaque, bool waiting);
+
 	/* As vhost_user_options.event. May be NULL. */
 	void (*event)(void *opaque, enum vhost_user_event event, const char *text);
 	void *opaque;
@@ -308,11 +318,44 @@ const char *vhost_user_set_backend_fd(struct vhost_user_exchange *x);
 /* Replace the backend channel, -1: by none; the old one is closed. */
 void vhost_user_set_backend(struct vhost_user_session *session, int fd);
 
+/* Descriptors of the frontend */
+
+/* Whether it is an eventfd, or what can stand for one. */
+bool vhost_user_may_notify(int fd);
+
 /*
- * Make a descriptor of a peer one that never blocks us. Returns false: it cannot be told. The
- * peer sees that too: it is a state of what both ends of the descriptor stand for.
+ * Make a descriptor one that does not block. Returns false: it cannot be told. The peer sees that
+ * too: it is a state of what both ends of the descriptor stand for, and can be changed by both.
  */
 bool vhost_user_unblock(int fd);
+
+/*
+ * Write to it or read from it. Returns the size, or -errno; -EINTR: the frontend had made it block, the
+ * call was interrupted, that was told, and the descriptor is not to be used again.
+ */
+int vhost_user_write(const struct vhost_user_session *session, int fd, const void *bytes,
+		     size_t size);
+int vhost_user_read(const struct vhost_user_session *session, int fd, void *bytes, size_t size);
+
+/* Until a call that waits for a frontend is interrupted, and between two attempts at it. */
+#define VHOST_USER_PATIENCE_NS 20000000
+
+/* The calling thread can be interrupted from here on. */
+void vhost_user_interruptible(void);
+
+/* Interrupt a system call of a thread, if it is in one that waits. */
+void vhost_user_interrupt(pthread_t thread);
+
+/* Interrupts the thread that made it while it is set. */
+struct vhost_user_alarm {
+	timer_t timer;
+	bool made;
+};
+
+/* Returns 0 or -errno. A zeroed alarm can be set and finished. */
+int vhost_user_alarm_init(struct vhost_user_alarm *alarm);
+void vhost_user_alarm_set(const struct vhost_user_alarm *alarm, bool on);
+void vhost_user_alarm_finish(struct vhost_user_alarm *alarm);
 
 /* Tell event, if anyone wants to know. */
 void vhost_user_session_tell(const struct vhost_user_session *session, enum vhost_user_event event,

@@ -56,19 +56,18 @@ void vhost_user_queue_forget(struct vhost_user_queue *queue)
 	*queue = (struct vhost_user_queue){.kick_fd = -1, .call_fd = -1, .err_fd = -1};
 }
 
-/*
- * Count one up. The descriptor does not block; when a counter or a pipe is full, the peer has
- * news enough.
- */
-static void signal_fd(int fd)
+/* Count one up. When a counter or a pipe is full, the peer has news enough. Returns false: it blocks. */
+static bool signal_fd(const struct vhost_user_session *session, int fd)
 {
 	const uint64_t one = 1;
-	ssize_t size;
 
-	if (fd < 0)
-		return;
-	size = write(fd, &one, sizeof(one));
-	(void)size;
+	return fd < 0 || vhost_user_write(session, fd, &one, sizeof(one)) != -EINTR;
+}
+
+static void call(struct vhost_user_session *session, struct vhost_user_queue *queue)
+{
+	if (!signal_fd(session, queue->call_fd))
+		close_fd(&queue->call_fd);
 }
 
 void vhost_user_queue_set_call(struct vhost_user_session *session, uint16_t index, int fd)
@@ -78,7 +77,7 @@ void vhost_user_queue_set_call(struct vhost_user_session *session, uint16_t inde
 	vhost_user_queue_set_fd(&queue->call_fd, fd);
 	if (fd >= 0 && queue->call_missed) {
 		queue->call_missed = false;
-		signal_fd(fd);
+		call(session, queue);
 	}
 }
 
@@ -89,13 +88,15 @@ void vhost_user_queue_notify(struct vhost_user_session *session, uint16_t index)
 	if (queue->call_fd < 0)
 		queue->call_missed = true;
 	else
-		signal_fd(queue->call_fd);
+		call(session, queue);
 }
 
+/* From several threads at a time, so none of them is closed here; but the first that blocks is the last. */
 void vhost_user_queues_tell_error(struct vhost_user_session *session)
 {
 	for (uint16_t i = 0; i < session->queue_count; i++)
-		signal_fd(session->queues[i].err_fd);
+		if (!signal_fd(session, session->queues[i].err_fd))
+			return;
 }
 
 /* Base */
@@ -275,18 +276,18 @@ void vhost_user_queues_update(struct vhost_user_session *session)
 	}
 }
 
-/* One end of a pipe that is closed will never kick again. */
+/* One end of a pipe that is closed will never kick again. EINTR: it is made to block. */
 void vhost_user_queue_kick(struct vhost_user_session *session, uint16_t index)
 {
 	struct vhost_user_queue *queue = &session->queues[index];
 	struct virtio_device *device = session->device;
 	uint64_t count;
-	ssize_t size;
+	int size;
 
 	if (queue->kick_fd < 0)
 		return;
-	size = read(queue->kick_fd, &count, sizeof(count));
-	if (size == 0 || (size < 0 && errno != EAGAIN && errno != EINTR))
+	size = vhost_user_read(session, queue->kick_fd, &count, sizeof(count));
+	if (size <= 0 && size != -EAGAIN)
 		close_fd(&queue->kick_fd);
 	if (size > 0 && device->ops->kick &&
 	    virtio_transport_queue_live(&session->transport, index))

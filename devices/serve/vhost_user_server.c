@@ -18,6 +18,9 @@
  * Every change is followed by a wake-up of all workers, because each waits for descriptors that
  * the change may have replaced. Between the choice of a descriptor and the wait for it, it may have
  * been closed: then the wait is for nothing, or for something else, and ends by the wake-up.
+ *
+ * A hostile frontend can make a worker wait while it has the lock (vhost_user_descriptor.c). It is
+ * left in peace until the message thread needs the lock. That one has a timer for its own calls.
  */
 #define _GNU_SOURCE
 
@@ -55,6 +58,7 @@ struct worker {
 	bool quit;
 	bool kicked; /* its descriptor is readable */
 	bool alert;  /* the last sleep was short */
+	bool waits;  /* atomic: in a call that the frontend can make wait */
 	int wake_fd;
 	uint16_t index;
 };
@@ -68,10 +72,13 @@ struct vhost_user_server {
 	pthread_mutex_t gate;
 	bool wanted;
 	bool stopping;
+	struct vhost_user_alarm alarm; /* of the message thread */
 	int listen_fd;
 	int news_fd; /* stop, or something of the session is due */
 	int socket;  /* of the frontend, -1: none */
 };
+
+static __thread struct worker *this_worker; /* NULL: this is none */
 
 static void raise_fd(int fd)
 {
@@ -100,6 +107,17 @@ static void news(void *opaque)
 	const struct vhost_user_server *server = opaque;
 
 	raise_fd(server->news_fd);
+}
+
+/* For a worker no system call, as this is on the path of every request. */
+static void set_waiting(void *opaque, bool waiting)
+{
+	const struct vhost_user_server *server = opaque;
+
+	if (this_worker)
+		__atomic_store_n(&this_worker->waits, waiting, __ATOMIC_RELAXED);
+	else
+		vhost_user_alarm_set(&server->alarm, waiting);
 }
 
 static void event(void *opaque, enum vhost_user_event what, const char *text)
@@ -207,6 +225,8 @@ static void *worker_main(void *opaque)
 	struct waiting waiting;
 	bool idle, quit;
 
+	this_worker = worker;
+	vhost_user_interruptible();
 	do {
 		if (__atomic_load_n(&server->wanted, __ATOMIC_RELAXED)) {
 			pthread_mutex_lock(&server->gate);
@@ -222,13 +242,30 @@ static void *worker_main(void *opaque)
 	return NULL;
 }
 
+/* Take the lock of a worker, who may be waiting for the frontend with it. */
+static void lock_worker(struct worker *worker)
+{
+	struct timespec until;
+
+	for (;;) {
+		clock_gettime(CLOCK_MONOTONIC, &until);
+		until.tv_nsec += VHOST_USER_PATIENCE_NS;
+		until.tv_sec += until.tv_nsec / 1000000000;
+		until.tv_nsec %= 1000000000;
+		if (pthread_mutex_clocklock(&worker->lock, CLOCK_MONOTONIC, &until) == 0)
+			return;
+		if (__atomic_load_n(&worker->waits, __ATOMIC_RELAXED))
+			vhost_user_interrupt(worker->thread);
+	}
+}
+
 /* From here to go no worker is at work. */
 static void hold(struct vhost_user_server *server)
 {
 	pthread_mutex_lock(&server->gate);
 	__atomic_store_n(&server->wanted, true, __ATOMIC_RELAXED);
 	for (unsigned i = 0; i < server->worker_count; i++)
-		pthread_mutex_lock(&server->workers[i].lock);
+		lock_worker(&server->workers[i]);
 }
 
 /* A queue that is live for the first time gets its worker. Returns whether it has one. */
@@ -412,13 +449,15 @@ static int wait_for_frontend(struct vhost_user_server *server)
 
 int vhost_user_server_run(struct vhost_user_server *server)
 {
-	int error = 0;
+	int error = vhost_user_alarm_init(&server->alarm);
 
+	vhost_user_interruptible();
 	while (!stopping(server) && !error) {
 		error = wait_for_frontend(server);
 		if (server->socket >= 0)
 			serve(server);
 	}
+	vhost_user_alarm_finish(&server->alarm);
 	return error;
 }
 
@@ -466,6 +505,7 @@ static int init(struct vhost_user_server *server, struct virtio_device *device)
 {
 	const struct vhost_user_hooks hooks = {
 		.news = news,
+		.waiting = set_waiting,
 		.event = event,
 		.opaque = server,
 	};

@@ -5,8 +5,6 @@
  */
 #include "vhost_user_internal.h"
 
-#include <sys/stat.h>
-
 /* Most messages about a ring name it in the same place. Returns NULL or why not. */
 static const char *find_queue(struct vhost_user_session *session, uint32_t index,
 			      struct vhost_user_queue **queue)
@@ -108,8 +106,8 @@ const char *vhost_user_set_vring_enable(struct vhost_user_exchange *x)
 
 /*
  * The queue and the descriptor of SET_VRING_KICK, _CALL or _ERR; *fd is -1 if there is none. It
- * is an eventfd, or what can stand for one (Linux as a process has sockets), which we make not
- * to block: its other end may never be read.
+ * is an eventfd, or what can stand for one, which we make not to block: its other end may never
+ * be read.
  */
 static const char *take_ring_fd(struct vhost_user_session *session,
 				struct vhost_user_message *message, struct vhost_user_queue **queue,
@@ -117,7 +115,6 @@ static const char *take_ring_fd(struct vhost_user_session *session,
 {
 	uint64_t value = message->payload.u64;
 	const char *why = find_queue(session, value & VHOST_USER_QUEUE_MASK, queue);
-	struct stat info;
 
 	if (why)
 		return why;
@@ -128,9 +125,7 @@ static const char *take_ring_fd(struct vhost_user_session *session,
 	*fd = -1;
 	if (message->fd_count == 0)
 		return NULL;
-	/* What has no type is in no file system: an eventfd. */
-	if (fstat(message->fds[0], &info) != 0 ||
-	    ((info.st_mode & S_IFMT) != 0 && !S_ISFIFO(info.st_mode) && !S_ISSOCK(info.st_mode)))
+	if (!vhost_user_may_notify(message->fds[0]))
 		return "a descriptor that is neither an eventfd nor a pipe nor a socket";
 	if (!vhost_user_unblock(message->fds[0]))
 		return "a descriptor that cannot be told not to block";

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What a frontend passes to be notified with, or to notify. O_NONBLOCK is a state of what both ends
+ * stand for: the frontend, which may have kept a descriptor of its own, can take it back at any time,
+ * fill the counter, and so make the next call of ours wait. An eventfd cannot be asked not to
+ * wait in any other way. So a call may wait, and whoever needs its thread interrupts it, by a signal
+ * whose handler does nothing. The signal may come just before the call begins to wait: it is sent
+ * again and again until the call is over.
+ *
+ * A call that was interrupted has waited, which no other frontend makes it do: its descriptor is
+ * not used again. So one is waited for once.
+ */
+#define _GNU_SOURCE
+
+#include "vhost_user_internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#ifndef sigev_notify_thread_id
+#define sigev_notify_thread_id _sigev_un._tid
+#endif
+
+/* Which this process may have had no other use for. */
+#define INTERRUPT SIGURG
+
+/* What has no type is in no file system: an eventfd. Linux as a process has sockets. */
+bool vhost_user_may_notify(int fd)
+{
+	struct stat info;
+
+	return fstat(fd, &info) == 0 &&
+	       ((info.st_mode & S_IFMT) == 0 || S_ISFIFO(info.st_mode) || S_ISSOCK(info.st_mode));
+}
+
+bool vhost_user_unblock(int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	return flags >= 0 && fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0;
+}
+
+static void set_waiting(const struct vhost_user_session *session, bool waiting)
+{
+	if (session->hooks.waiting)
+		session->hooks.waiting(session->hooks.opaque, waiting);
+}
+
+static int result_of(const struct vhost_user_session *session, ssize_t size)
+{
+	int result = size < 0 ? -errno : (int)size;
+
+	set_waiting(session, false);
+	if (result == -EINTR)
+		vhost_user_session_tell(session, VHOST_USER_REFUSED,
+					"a descriptor that is made to block");
+	return result;
+}
+
+int vhost_user_write(const struct vhost_user_session *session, int fd, const void *bytes,
+		     size_t size)
+{
+	set_waiting(session, true);
+	return result_of(session, write(fd, bytes, size));
+}
+
+int vhost_user_read(const struct vhost_user_session *session, int fd, void *bytes, size_t size)
+{
+	set_waiting(session, true);
+	return result_of(session, read(fd, bytes, size));
+}
+
+/* Interruptions */
+
+static void handle(int number)
+{
+	(void)number;
+}
+
+void vhost_user_interruptible(void)
+{
+	struct sigaction action = {.sa_handler = handle};
+	sigset_t set;
+
+	sigemptyset(&action.sa_mask);
+	sigaction(INTERRUPT, &action, NULL);
+	sigemptyset(&set);
+	sigaddset(&set, INTERRUPT);
+	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
+
+void vhost_user_interrupt(pthread_t thread)
+{
+	pthread_kill(thread, INTERRUPT);
+}
+
+int vhost_user_alarm_init(struct vhost_user_alarm *alarm)
+{
+	struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = INTERRUPT};
+
+	event.sigev_notify_thread_id = gettid();
+	if (timer_create(CLOCK_MONOTONIC, &event, &alarm->timer) < 0)
+		return -errno;
+	alarm->made = true;
+	return 0;
+}
+
+void vhost_user_alarm_set(const struct vhost_user_alarm *alarm, bool on)
+{
+	const struct timespec time = {.tv_nsec = on ? VHOST_USER_PATIENCE_NS : 0};
+	const struct itimerspec often = {.it_interval = time, .it_value = time};
+
+	if (alarm->made)
+		timer_settime(alarm->timer, 0, &often, NULL);
+}
+
+void vhost_user_alarm_finish(struct vhost_user_alarm *alarm)
+{
+	if (alarm->made)
+		timer_delete(alarm->timer);
+	alarm->made = false;
+}
