@@ -95,7 +95,8 @@ static void write_seeds(const char *root, const struct corpus *corpus)
 }
 
 /* Each on every kind of tree: the first byte chooses it. */
-static const char *const fs_trees[] = {"ram", "dir", NULL, "dir_poor", NULL, "dir_own"};
+static const char *const fs_trees[] = {"ram", "dir",     NULL, "dir_poor",
+				       NULL,  "dir_own", NULL, "dir_exclusive"};
 
 static void write_fs_seed(const char *directory, uint8_t tree, const struct fuzz_fs_seed *seed)
 {

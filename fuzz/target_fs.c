@@ -26,6 +26,8 @@
 
 #define FD_MAX 32u
 
+#define DIRS 4u
+
 static struct fuzz_fs_player player;
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
@@ -50,19 +52,22 @@ static void print_ops(FILE *out, const struct fuzz_fs_op *ops, unsigned count)
 static struct fs_tree *make_tree(uint8_t choice, enum fuzz_fs_kind *kind)
 {
 	static const struct fs_tree_ram_options ram = {.size_max = RAM_SIZE, .node_max = RAM_NODES};
-	static const struct fs_tree_dir_options dirs[] = {
+	static const struct fs_tree_dir_options dirs[DIRS] = {
 		{.fd_max = FD_MAX},
 		{.fd_max = FD_MAX, .flags = FS_DIR_NO_HANDLES | FS_DIR_NO_OPENAT2},
 		{.fd_max = FD_MAX, .flags = FS_DIR_OWN_CREDENTIALS},
+		{.fd_max = FD_MAX, .flags = FS_DIR_EXCLUSIVE},
 	};
+	const struct fs_tree_dir_options *dir = &dirs[choice / 2 % DIRS];
 	struct fs_tree *tree = NULL;
 
-	*kind = choice % 2 == 0 ? FUZZ_FS_RAM : choice / 2 % 3 == 2 ? FUZZ_FS_DIR_OWN : FUZZ_FS_DIR;
-	if (*kind == FUZZ_FS_RAM)
+	if (choice % 2 == 0) {
+		*kind = FUZZ_FS_RAM;
 		fuzz_must("ram", fs_tree_ram_create(&tree, &ram));
-	else
-		fuzz_must("dir",
-			  fs_tree_dir_create(&tree, fuzz_scratch_renew(), &dirs[choice / 2 % 3]));
+		return tree;
+	}
+	*kind = dir->flags & FS_DIR_OWN_CREDENTIALS ? FUZZ_FS_DIR_OWN : FUZZ_FS_DIR;
+	fuzz_must("dir", fs_tree_dir_create(&tree, fuzz_scratch_renew(), dir));
 	return tree;
 }
 

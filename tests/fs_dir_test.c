@@ -67,6 +67,7 @@ static void names_are_as_on_the_host(void **state)
 		{ROOT, OPEN, "d/l", NULL, O_RDONLY, 0, -ELOOP},
 		{ROOT, CREATE, "d/l", NULL, O_RDONLY, 0600, -ELOOP},
 		{ROOT, OPEN, "d/e", NULL, O_WRONLY, 0, -EISDIR},
+		{ROOT, OPEN, "d/f", NULL, O_DIRECTORY, 0, -ENOTDIR},
 		{ROOT, OPENDIR, "d/f", NULL, 0, 0, -ENOTDIR},
 		{ROOT, OPENDIR, "d/e", NULL, 0, 0, 0},
 		{ROOT, STAT, "d/nothing", NULL, 0, 0, -ENOENT},

@@ -6,7 +6,7 @@
  * at in each write, which then goes where the file ends for the host; what the guest's page
  * cache writes back goes where it says.
  */
-#define _GNU_SOURCE /* preadv2, fallocate, copy_file_range */
+#define _GNU_SOURCE /* O_DIRECTORY, preadv2, fallocate, copy_file_range */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -63,6 +63,9 @@ static int open_held(struct dir *dir, struct dir_hold *hold, struct fs_call *cal
 
 	if (hold->node->ident.type == S_IFDIR)
 		return changes(call) ? -EISDIR : -EINVAL;
+	/* A guest's kernel does not ask so; the host's does not get to see the flag. */
+	if (call->open_flags & O_DIRECTORY)
+		return -ENOTDIR;
 	fd = dir_open_node(dir, hold, dir_host_flags(call->open_flags));
 	if (fd < 0)
 		return fd;
