@@ -316,6 +316,9 @@ static int refresh(struct remote *remote)
 
 	if (!has_config(remote))
 		return 0;
+	/* Fields can be read before FEATURES_OK (2.5.2), by a driver that just reset it too. */
+	if (remote_is_gone(remote) && remote->features == 0)
+		reach_again(remote);
 	error = ask_config(remote, remote->config_size, now);
 	remote_pass_on(remote);
 	if (error)
@@ -391,6 +394,8 @@ static void destroy(struct virtio_device *device)
 	struct remote *remote = remote_of(device);
 
 	remote_channel_close(&remote->channel);
+	for (uint16_t i = 0; i < remote->queue_count; i++)
+		remote_queue_finish(&remote->queues[i]);
 	free(remote);
 }
 
@@ -496,4 +501,16 @@ uint64_t vqsim_remote_protocol(const struct virtio_device *device)
 bool vqsim_remote_has_config(const struct virtio_device *device)
 {
 	return has_config((const struct remote *)device);
+}
+
+int vqsim_remote_status(struct virtio_device *device)
+{
+	struct remote *remote = remote_of(device);
+	uint64_t status = 0;
+	int error;
+
+	if (!remote_has(remote, VHOST_USER_PROTOCOL_F_STATUS))
+		return -ENOTSUP;
+	error = remote_ask_u64(&remote->channel, VHOST_USER_GET_STATUS, &status);
+	return error ? error : (int)(status & UINT8_MAX);
 }

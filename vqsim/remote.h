@@ -89,6 +89,19 @@ uint64_t vqsim_remote_protocol(const struct virtio_device *device);
 bool vqsim_remote_has_config(const struct virtio_device *device);
 
 /*
+ * The status byte that the backend keeps, which is not the one that a driver sees. Returns it;
+ * -ENOTSUP: it keeps none; as vqsim_remote_create.
+ */
+int vqsim_remote_status(struct virtio_device *device);
+
+/*
+ * Give the backend the time to do what it may still be about, and pass on what comes of it: it
+ * has answered a message for each queue, then a few ms went by, and it answers still. A queue that was
+ * stopped is kicked first, as by a driver of its last life that has not understood.
+ */
+void vqsim_remote_linger(struct virtio_device *device);
+
+/*
  * A backend as a shell command, which is started when a remote finds nobody at its socket: the
  * first time, and again if it ends. command is used until the server is destroyed.
  * Returns 0 or -ENOMEM.

@@ -76,9 +76,14 @@ int remote_connect(const char *path, struct vqsim_remote_server *server, unsigne
 
 /* --- remote.c, remote_memory.c, remote_queue.c --- */
 
+/*
+ * Invariant: the eventfds of a queue that was started are kept until it is started again, so that a
+ * backend that goes on with one that was stopped is heard.
+ */
 struct remote_queue {
 	bool started;
-	int kick_fd, call_fd, error_fd; /* eventfds; valid while started */
+	bool has_fds; /* it was ever started */
+	int kick_fd, call_fd, error_fd;
 	struct virtio_queue_setup setup;
 };
 
@@ -138,6 +143,7 @@ bool remote_address(const struct remote *remote, uint64_t gpa, uint64_t size, ui
 
 int remote_queue_start(struct virtio_device *device, uint16_t index,
 		       const struct virtio_queue_setup *setup);
+void remote_queue_finish(struct remote_queue *queue);
 enum virtio_completion remote_queue_stop(struct virtio_device *device, uint16_t index,
 					 struct virtio_queue_state *state);
 void remote_kick(struct virtio_device *device, uint16_t index, uint32_t data);

@@ -27,15 +27,27 @@
 #define SPINS         2000u
 #define SPINS_AT_ONCE 64u
 
+/* How long it may take until what a backend does unasked is seen, ms. */
+#define LINGER 5
+
 static void close_fds(struct remote_queue *queue)
 {
 	close(queue->kick_fd);
 	close(queue->call_fd);
 	close(queue->error_fd);
+	queue->has_fds = false;
+}
+
+void remote_queue_finish(struct remote_queue *queue)
+{
+	if (queue->has_fds)
+		close_fds(queue);
 }
 
 static int open_fds(struct remote_queue *queue)
 {
+	remote_queue_finish(queue);
+	queue->has_fds = true;
 	queue->kick_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	queue->call_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	queue->error_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -217,7 +229,6 @@ enum virtio_completion remote_queue_stop(struct virtio_device *device, uint16_t 
 		reply.num = is_packed(remote) ? 1u << 15 | 1u << 31 : used_index(remote, queue);
 	read_state(remote, queue, reply.num, state);
 	pass_notifications(remote, index);
-	close_fds(queue);
 	queue->started = false;
 	remote_pass_on(remote);
 	return VIRTIO_DONE;
@@ -327,4 +338,25 @@ enum virtio_progress remote_progress(struct virtio_device *device, uint16_t inde
 	if (remote_share_memory(remote) != 0)
 		remote->base.transport_ops->needs_reset(remote->base.transport);
 	return work(remote, index);
+}
+
+void vqsim_remote_linger(struct virtio_device *device)
+{
+	const uint64_t one = 1;
+	struct remote *remote = remote_of(device);
+	uint64_t value;
+
+	for (uint16_t i = 0; i < remote->queue_count; i++) {
+		struct remote_queue *queue = &remote->queues[i];
+
+		if (queue->has_fds && !queue->started && write(queue->kick_fd, &one, 8) < 0)
+			drain(queue->kick_fd);
+		remote_ask_u64(&remote->channel, VHOST_USER_GET_FEATURES, &value);
+	}
+	poll(NULL, 0, LINGER);
+	/* Some notice what is wrong with them, and go, only at the next message. */
+	remote_ask_u64(&remote->channel, VHOST_USER_GET_FEATURES, &value);
+	for (uint16_t i = 0; i < remote->queue_count; i++)
+		if (remote->queues[i].has_fds)
+			hear(remote, i);
 }

@@ -14,8 +14,11 @@
 #define STORE     "what the storage can do is not known"
 #define MOMENT    "the moment is not seen from another process"
 #define WAITS     "a request that waits and one that is lost look the same"
+#define SIZES     "vhost-user has no message for the largest ring"
 
-#define MADE_UP "the backend has no configuration space"
+#define MADE_UP   "the backend has no configuration space"
+#define NO_STATUS "the backend keeps no status byte"
+#define NO_ANSWER "the backend acknowledges no message"
 
 struct hidden {
 	const char *name, *why; /* a NULL name ends a list */
@@ -27,7 +30,6 @@ static const struct hidden always[] = {
 	{"status_fresh", TRANSPORT},
 	{"status_reads_back", TRANSPORT},
 	{"features_nothing_else", TRANSPORT},
-	{"features_accepted_again", TRANSPORT},
 	{"features_stay_fixed", TRANSPORT},
 	{"features_without_version_1", TRANSPORT},
 	{"config_any_access", WHOLE},
@@ -38,6 +40,7 @@ static const struct hidden always[] = {
 	{"fs_interrupts", WAITS},
 	{"kick_not_awaited", MOMENT},
 	{"queue_reset_is_quiet", MOMENT},
+	{"queue_size_maximum", SIZES},
 	{.name = NULL},
 };
 
@@ -45,6 +48,17 @@ static const struct hidden without_config[] = {
 	{"config_readable_early", MADE_UP},
 	{"fs_num_request_queues", MADE_UP},
 	{"fs_tag", MADE_UP},
+	{.name = NULL},
+};
+
+static const struct hidden without_status[] = {
+	{"reset_from_every_state", NO_STATUS},
+	{.name = NULL},
+};
+
+static const struct hidden without_answer[] = {
+	{"features_every_subset", NO_ANSWER},
+	{"features_accepted_again", NO_ANSWER},
 	{.name = NULL},
 };
 
@@ -60,5 +74,11 @@ const char *suite_hidden_elsewhere(const struct vqsim_subject *subject,
 {
 	const char *why = find(always, test);
 
-	return why || !subject->no_config ? why : find(without_config, test);
+	if (!why && subject->no_config)
+		why = find(without_config, test);
+	if (!why && subject->no_status)
+		why = find(without_status, test);
+	if (!why && subject->no_answer)
+		why = find(without_answer, test);
+	return why;
 }

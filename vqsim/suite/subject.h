@@ -16,6 +16,7 @@
 
 #include "../remote.h"
 #include "../version.h"
+#include "../referee/tree.h"
 #include "../../devices/blk/store.h"
 #include "../../devices/device.h"
 #include "../../devices/fs/session.h"
@@ -42,6 +43,13 @@ struct vqsim_subject_facts {
 	bool deallocate; /* blk: WRITE_ZEROES can ever give space back */
 	bool lifetime;   /* blk: the storage has metrics of its wear */
 	bool forgets;    /* blk: nothing that is written is kept; all reads as zero */
+
+	/*
+	 * fs: its files are as POSIX has them but for these freedoms, there are none at first, and only its
+	 * driver changes them: the model of a tree predicts every reply. NULL: that is not known, and replies are
+	 * held to the protocol alone.
+	 */
+	const struct vqsim_tree_options *tree;
 };
 
 /* One operation that reached the store behind a block device. */
@@ -116,6 +124,15 @@ struct vqsim_subject_ops {
 	 * not answer), as a sentence; NULL: nothing. May be NULL.
 	 */
 	const char *(*fault)(void *instance);
+
+	/*
+	 * Let pass whatever the device may do by itself, unasked, and be heard of. May be NULL: it does nothing
+	 * between two calls.
+	 */
+	void (*linger)(void *instance);
+
+	/* The status byte that the device itself keeps. Negative: none. May be NULL: the transport's is it. */
+	int (*own_status)(void *instance);
 };
 
 struct vqsim_subject {
@@ -139,6 +156,8 @@ struct vqsim_subject {
 	 */
 	bool elsewhere;
 	bool no_config; /* elsewhere, and its config space is made up by our transport */
+	bool no_status; /* elsewhere, and it keeps no status byte */
+	bool no_answer; /* elsewhere, and whether it accepts features cannot be known */
 };
 
 /*

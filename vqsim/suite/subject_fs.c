@@ -187,15 +187,38 @@ static unsigned unsynced(void *instance)
 	return ((struct instance *)instance)->unsynced;
 }
 
+static void ram_facts(void *instance, struct vqsim_subject_facts *facts)
+{
+	static const struct vqsim_tree_options exact = {.freedom = 0};
+
+	(void)instance;
+	facts->tree = &exact;
+}
+
+/* What is the host's own way of the file system below. */
+static void dir_facts(void *instance, struct vqsim_subject_facts *facts)
+{
+	static const struct vqsim_tree_options host = {
+		.freedom = VQSIM_TREE_COARSE_CLOCK | VQSIM_TREE_DIR_NLINK | VQSIM_TREE_HOST_POLICY |
+			   VQSIM_TREE_NO_XATTR | VQSIM_TREE_TRUSTING | VQSIM_TREE_LATE_LISTINGS |
+			   VQSIM_TREE_FREE_ATIME | VQSIM_TREE_IDS_LINGER | VQSIM_TREE_SIZE_LIMIT,
+	};
+
+	(void)instance;
+	facts->tree = &host;
+}
+
 static const struct vqsim_subject_ops ram_ops = {
 	.create = create_ram,
 	.destroy = destroy,
+	.facts = ram_facts,
 	.unsynced = unsynced,
 };
 
 static const struct vqsim_subject_ops dir_ops = {
 	.create = create_dir,
 	.destroy = destroy,
+	.facts = dir_facts,
 	.unsynced = unsynced,
 };
 

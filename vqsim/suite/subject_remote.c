@@ -12,6 +12,7 @@
 #include "subject_internal.h"
 #include "suite.h"
 #include "../remote.h"
+#include "../../devices/serve/vhost_user_wire.h"
 
 #define PREFIX "vhost-user:"
 
@@ -124,11 +125,23 @@ static const char *fault(void *opaque)
 	return death ? death : vqsim_remote_fault(instance->device);
 }
 
+static void linger(void *opaque)
+{
+	vqsim_remote_linger(((struct instance *)opaque)->device);
+}
+
+static int own_status(void *opaque)
+{
+	return vqsim_remote_status(((struct instance *)opaque)->device);
+}
+
 static const struct vqsim_subject_ops remote_ops = {
 	.create = create,
 	.destroy = destroy,
 	.facts = facts,
 	.fault = fault,
+	.linger = linger,
+	.own_status = own_status,
 };
 
 /* "PATH", or one of the kinds behind it. Returns 0, -EINVAL or -ENOMEM. */
@@ -152,6 +165,17 @@ static int parse(struct plan *plan, const char *place)
 	return plan->path ? 0 : -ENOMEM;
 }
 
+static void note_hidden(struct vqsim_subject *subject, const struct virtio_device *device)
+{
+	uint64_t protocol = vqsim_remote_protocol(device);
+	uint64_t status = VIRTIO_FEATURE(VHOST_USER_PROTOCOL_F_STATUS);
+
+	subject->no_config = !vqsim_remote_has_config(device);
+	subject->no_status = !(protocol & status);
+	subject->no_answer =
+		!(protocol & (status | VIRTIO_FEATURE(VHOST_USER_PROTOCOL_F_REPLY_ACK)));
+}
+
 /* A first connection, to learn what it is. */
 static int probe(struct vqsim_subject *subject, char text[VQSIM_REMOTE_TEXT])
 {
@@ -165,7 +189,7 @@ static int probe(struct vqsim_subject *subject, char text[VQSIM_REMOTE_TEXT])
 		return error;
 	plan->device_id = device->ops->device_id;
 	plan->queue_count = device->ops->queue_count(device);
-	subject->no_config = !vqsim_remote_has_config(device);
+	note_hidden(subject, device);
 	device->ops->destroy(device);
 	return 0;
 }

@@ -179,6 +179,8 @@ struct vqsim_suite {
 	struct vqsim_blk blk;   /* valid after vqsim_suite_up of a block device */
 	bool is_fs;
 	struct vqsim_fs fs; /* valid after vqsim_suite_up of a file-system device; no session */
+	bool has_tree;
+	struct vqsim_tree tree;       /* model, if facts.tree; ios are not its requests */
 	struct vqsim_fs_file pattern; /* that ios read, if there is a session of theirs */
 	uint16_t fs_queues;           /* before the first that carries ios */
 

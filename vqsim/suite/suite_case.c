@@ -80,6 +80,9 @@ void suite_drop_device(struct vqsim_suite *suite)
 	forget_requests(suite);
 	vqsim_disk_finish(&suite->disk);
 	suite->has_disk = false;
+	if (suite->has_tree)
+		vqsim_tree_finish(&suite->tree);
+	suite->has_tree = false;
 	suite->subject->ops->destroy(suite->instance);
 	suite->has_device = false;
 }
@@ -99,6 +102,13 @@ static void make_disk(struct vqsim_suite *suite)
 	SET_UP_EXPECT(suite, vqsim_disk_init(&suite->disk, &suite->referee, size) == 0,
 		      "a model of the disk (the host is out of memory)");
 	suite->has_disk = true;
+}
+
+static void make_tree(struct vqsim_suite *suite)
+{
+	SET_UP_EXPECT(suite, vqsim_tree_init(&suite->tree, &suite->referee, suite->facts.tree) == 0,
+		      "a model of the files (the host is out of memory)");
+	suite->has_tree = true;
 }
 
 static uint16_t fs_queues(const struct vqsim_suite *suite)
@@ -136,6 +146,8 @@ void vqsim_suite_remake(struct vqsim_suite *suite, const struct vqsim_subject_op
 		make_disk(suite);
 		suite_lay_pattern(suite);
 	}
+	if (suite->is_fs && suite->facts.tree)
+		make_tree(suite);
 }
 
 uint16_t vqsim_suite_queue(const struct vqsim_suite *suite, unsigned number)

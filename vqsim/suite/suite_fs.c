@@ -40,6 +40,8 @@ void suite_fs_up(struct vqsim_suite *suite)
 			    "a client (the host is out of memory)");
 	suite->fs.indirect = suite->point.indirect;
 	suite->fs.whole = true; /* some rings are very small */
+	if (suite->has_tree)
+		vqsim_tree_watch(&suite->tree, &suite->fs);
 }
 
 void vqsim_suite_fs_begin(struct vqsim_suite *suite)
