@@ -50,7 +50,7 @@ extern "C" {
 
 /* MAJOR changes when a device must be rewritten, MINOR when a table has grown. */
 #define VIRTIO_DEVICE_API_MAJOR 0
-#define VIRTIO_DEVICE_API_MINOR 2
+#define VIRTIO_DEVICE_API_MINOR 3
 
 /* A mask of one feature bit: VIRTIO_FEATURE(VIRTIO_F_VERSION_1). */
 #define VIRTIO_FEATURE(bit) (UINT64_C(1) << (bit))
@@ -249,6 +249,13 @@ struct virtio_device_ops {
 	 * is running; the device may call config_changed and needs_reset from it.
 	 */
 	void (*event)(struct virtio_device *dev);
+
+	/*
+	 * What a driver has built up in the device is gone with it (the node ids and handles of FUSE),
+	 * so that another instance cannot go on with its requests (virtio_queue_setup.inflight).
+	 * False: any instance on the same data can.
+	 */
+	bool instance_bound;
 };
 
 /* What a transport offers to the device that is attached to it. */

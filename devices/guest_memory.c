@@ -61,9 +61,11 @@ void guest_map_release(struct guest_map *map)
 int guest_memory_init(struct guest_memory *memory)
 {
 	memset(memory, 0, sizeof(*memory));
-	memory->map = map_new(0);
-	if (!memory->map)
+	memory->none = map_new(0);
+	if (!memory->none)
 		return -ENOMEM;
+	memory->map = memory->none;
+	guest_map_ref(memory->none, 1);
 	pthread_mutex_init(&memory->lock, NULL);
 	return 0;
 }
@@ -73,6 +75,7 @@ void guest_memory_finish(struct guest_memory *memory)
 	if (!memory->map)
 		return;
 	guest_map_release(memory->map);
+	guest_map_release(memory->none);
 	pthread_mutex_destroy(&memory->lock);
 	memset(memory, 0, sizeof(*memory));
 }
@@ -241,6 +244,17 @@ int guest_memory_replace(struct guest_memory *memory, const struct guest_region 
 	pthread_mutex_unlock(&memory->lock);
 	guest_map_release(old);
 	return 0;
+}
+
+void guest_memory_clear(struct guest_memory *memory)
+{
+	struct guest_map *old;
+
+	guest_map_ref(memory->none, 1);
+	pthread_mutex_lock(&memory->lock);
+	old = publish(memory, memory->none);
+	pthread_mutex_unlock(&memory->lock);
+	guest_map_release(old);
 }
 
 static bool touches(const struct guest_region *region, uint64_t gpa, uint64_t size)

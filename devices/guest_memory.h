@@ -68,7 +68,8 @@ struct guest_map {
 struct guest_memory {
 	pthread_mutex_t lock; /* guards map and the references; never held on a request's path */
 	struct guest_map *map;
-	uint32_t generation; /* changes with every change of map; read without the lock */
+	struct guest_map *none; /* without a region, kept in reserve */
+	uint32_t generation;    /* changes with every change of map; read without the lock */
 
 	/*
 	 * One bit a page, page 0 first, set by devices for what they wrote. NULL: not
@@ -107,6 +108,9 @@ int guest_memory_remove(struct guest_memory *memory, uint64_t gpa, uint64_t size
  */
 int guest_memory_replace(struct guest_memory *memory, const struct guest_region *regions,
 			 unsigned count);
+
+/* Remove every region. It cannot fail. */
+void guest_memory_clear(struct guest_memory *memory);
 
 /* Remove every region that has a byte in [gpa, gpa + size). Returns 0; -ENOMEM: unchanged. */
 int guest_memory_remove_range(struct guest_memory *memory, uint64_t gpa, uint64_t size);

@@ -93,6 +93,30 @@ static void replace_is_one_step_whatever_the_order(void **state)
 	assert_int_equal(sum_released(), 5);
 }
 
+/* Twice, and a request that is in flight keeps what it needs. */
+static void clear_removes_every_region(void **state)
+{
+	struct guest_memory *memory = *state;
+	const struct guest_region present = region(0x1000, PAGE, 0);
+	struct guest_map *map;
+	uint32_t generation;
+
+	assert_int_equal(guest_memory_add(memory, &present), 0);
+	generation = guest_memory_generation(memory);
+	map = guest_memory_acquire(memory);
+	guest_memory_clear(memory);
+	assert_map(memory, (uint64_t[]){0});
+	assert_int_not_equal(guest_memory_generation(memory), generation);
+	assert_int_equal(released[0], 0);
+	guest_map_release(map);
+	assert_int_equal(released[0], 1);
+	guest_memory_clear(memory);
+	assert_int_equal(guest_memory_add(memory, &present), 0);
+	assert_map(memory, (uint64_t[]){0x1000, 0});
+	guest_memory_clear(memory);
+	assert_int_equal(released[0], 2);
+}
+
 static void table_that_cannot_be_is_refused_and_nothing_changes(void **state)
 {
 	struct guest_memory *memory = *state;
@@ -325,6 +349,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		WITH(replace_is_one_step_whatever_the_order),
+		WITH(clear_removes_every_region),
 		WITH(table_that_cannot_be_is_refused_and_nothing_changes),
 		WITH(new_table_may_overlap_the_old_one),
 		WITH(old_table_lives_as_long_as_somebody_has_it),

@@ -203,6 +203,37 @@ static void test_a_reset_forgets_the_area_of_every_ring(void **state)
 	assert_int_equal(second->version, 0);
 }
 
+/* A file with room for areas of packed rings, in which are those of split ones. */
+static void make_room(struct areas *a)
+{
+	munmap(a->area, a->inflight.mmap_size);
+	close(a->fd);
+	a->inflight.mmap_size = PEER_QUEUES * inflight_area_size(true, PEER_ENTRIES);
+	a->fd = memfd_create("areas", MFD_CLOEXEC);
+	assert_int_equal(ftruncate(a->fd, (off_t)a->inflight.mmap_size), 0);
+	a->area = mmap(NULL, a->inflight.mmap_size, PROT_READ | PROT_WRITE, MAP_SHARED, a->fd, 0);
+	assert_ptr_not_equal(a->area, MAP_FAILED);
+}
+
+/* Where they are is known from the driver before, whose features are forgotten. */
+static void test_areas_are_where_they_were_after_a_reset(void **state)
+{
+	struct areas *a = *state;
+	struct vhost_peer *peer = &a->stage.peer;
+	uint8_t *elsewhere, mark[sizeof(struct inflight_split)];
+
+	get_areas(a);
+	make_room(a);
+	set_areas(a);
+	elsewhere = (uint8_t *)a->area + inflight_area_size(true, PEER_ENTRIES);
+	memset(mark, 0xff, sizeof(mark));
+	memcpy(elsewhere, mark, sizeof(mark));
+	assert_int_equal(peer_tell(peer, VHOST_USER_RESET_DEVICE, NULL, 0, -1), 0);
+	assert_int_equal(peer_tell(peer, VHOST_USER_RESET_DEVICE, NULL, 0, -1), 0);
+	assert_int_equal(peer_stop(peer, 1), 0);
+	assert_memory_equal(elsewhere, mark, sizeof(mark));
+}
+
 /* The frontend is gone, and comes back to another backend with what this one left. */
 static void test_a_frontend_that_hangs_up_leaves_the_areas(void **state)
 {
@@ -277,6 +308,7 @@ int main(void)
 		TEST(a_stop_that_comes_first_leaves_the_area),
 		TEST(a_reset_forgets_the_areas),
 		TEST(a_reset_forgets_the_area_of_every_ring),
+		TEST(areas_are_where_they_were_after_a_reset),
 		TEST(a_frontend_that_hangs_up_leaves_the_areas),
 		TEST(areas_that_nobody_is_given_leave_no_descriptor),
 		TEST(an_area_that_cannot_be_starts_no_ring),

@@ -182,20 +182,6 @@ static void test_with_status_a_ring_waits_for_the_driver(void **state)
 	assert_int_equal(stage->session.transport.driver_features, 0);
 }
 
-static void test_features_that_the_device_refuses_leave_features_ok_clear(void **state)
-{
-	struct vhost_stage *stage = *state;
-	struct vhost_peer *peer = &stage->peer;
-
-	peer_negotiate(peer, 0, PEER_PROTOCOL(REPLY_ACK) | PEER_PROTOCOL(STATUS));
-	/* There is no legacy interface. */
-	assert_int_not_equal(
-		peer_tell_u64(peer, VHOST_USER_SET_FEATURES, BIT(VHOST_USER_F_PROTOCOL_FEATURES)),
-		0);
-	peer_tell_u64(peer, VHOST_USER_SET_STATUS, VIRTIO_CONFIG_S_FEATURES_OK);
-	assert_int_equal(peer_ask(peer, VHOST_USER_GET_STATUS), 0);
-}
-
 static void test_reset_device_forgets_rings_and_features(void **state)
 {
 	struct vhost_stage *stage = *state;
@@ -326,9 +312,6 @@ int main(void)
 						by_hand, finish),
 		cmocka_unit_test_setup_teardown(test_with_status_a_ring_waits_for_the_driver,
 						by_hand, finish),
-		cmocka_unit_test_setup_teardown(
-			test_features_that_the_device_refuses_leave_features_ok_clear, by_hand,
-			finish),
 		cmocka_unit_test_setup_teardown(test_reset_device_forgets_rings_and_features,
 						by_hand, finish),
 		cmocka_unit_test_setup_teardown(test_new_features_stand_for_a_reset_without_status,

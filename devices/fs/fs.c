@@ -345,6 +345,7 @@ static const struct virtio_device_ops fs_ops = {
 	.progress = fs_progress,
 	.progress_fd = fs_progress_fd,
 	.destroy = fs_destroy,
+	.instance_bound = true,
 };
 
 /* How many bytes the UTF-8 sequence at text has, of size bytes there are; 0: it is none. */

@@ -273,6 +273,9 @@ void vhost_user_session_close(struct vhost_user_session *session)
 	vhost_user_area_unmap(&session->inflight);
 	vhost_user_set_backend(session, -1);
 	session->protocol_features = 0;
+	session->format_known = false;
+	session->packed = false;
+	session->config_due = false;
 	session->memory_lost = false;
 }
 

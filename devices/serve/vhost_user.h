@@ -12,7 +12,8 @@
  * Spoken are: MQ, LOG_SHMFD, REPLY_ACK, BACKEND_REQ, CONFIG, INFLIGHT_SHMFD, RESET_DEVICE,
  * CONFIGURE_MEM_SLOTS (509) and STATUS; split and packed rings. Not spoken are other byte orders
  * than this machine's, post-copy, and notifications in band, for which a frontend would give up
- * its descriptors. A ring that was given no descriptor for kicks is polled.
+ * its descriptors. A ring that was given no descriptor for kicks is polled. INFLIGHT_SHMFD is not
+ * offered for a device whose state dies with its process (virtio_device_ops.instance_bound).
  *
  * Without STATUS nobody says when the driver is ready or begins anew: SET_FEATURES says both, the
  * latter if the features are others, or the device needs a reset, and no ring is running.
@@ -56,7 +57,7 @@ enum vhost_user_event {
 	VHOST_USER_BROKEN,  /* a ring or the memory under it: the device needs a reset */
 };
 
-/* A zeroed member means the default. */
+/* A zeroed member means the default, and NULL for the whole that all do. */
 struct vhost_user_options {
 	uint64_t hidden_features; /* of the device, not offered */
 	bool poll;                /* look at the rings all the time: a busy thread for each queue */

@@ -14,6 +14,13 @@
 	(OFFER(MQ) | OFFER(LOG_SHMFD) | OFFER(REPLY_ACK) | OFFER(BACKEND_REQ) | OFFER(CONFIG) | \
 	 OFFER(INFLIGHT_SHMFD) | OFFER(RESET_DEVICE) | OFFER(CONFIGURE_MEM_SLOTS) | OFFER(STATUS))
 
+/* A device whose state dies with this process has no use for areas that outlive it. */
+static uint64_t protocol_features(const struct vhost_user_session *session)
+{
+	return session->device->ops->instance_bound ? PROTOCOL_FEATURES & ~OFFER(INFLIGHT_SHMFD)
+						    : PROTOCOL_FEATURES;
+}
+
 static uint64_t offered(const struct vhost_user_session *session)
 {
 	return virtio_transport_features(&session->transport) | VHOST_USER_OWN_FEATURES;
@@ -50,7 +57,7 @@ static void driver_ok(struct vhost_user_session *session)
 	virtio_transport_write_status(&session->transport, VIRTIO_CONFIG_S_DRIVER_OK);
 }
 
-/* Returns NULL or why the device does not take these bits. */
+/* Whether the device agreed, FEATURES_OK says. Returns NULL or why it was not asked. */
 static const char *negotiate(struct vhost_user_session *session, uint64_t features)
 {
 	if (has_status(session, VIRTIO_CONFIG_S_FEATURES_OK) &&
@@ -65,9 +72,22 @@ static const char *negotiate(struct vhost_user_session *session, uint64_t featur
 	virtio_transport_write_status(&session->transport, VIRTIO_CONFIG_S_ACKNOWLEDGE |
 								   VIRTIO_CONFIG_S_DRIVER |
 								   VIRTIO_CONFIG_S_FEATURES_OK);
-	return has_status(session, VIRTIO_CONFIG_S_FEATURES_OK)
-		       ? NULL
-		       : "features that do not work together";
+	return NULL;
+}
+
+/* The bits are taken: whoever reads the status hears in it if the device does not agree (2.2.2). */
+static const char *keep(struct vhost_user_session *session, uint64_t features)
+{
+	bool agreed = has_status(session, VIRTIO_CONFIG_S_FEATURES_OK);
+
+	if (!agreed && !(session->protocol_features & VHOST_USER_PROTOCOL(STATUS)))
+		return "features that do not work together";
+	session->features = features;
+	if (agreed) {
+		session->format_known = true;
+		session->packed = features & VIRTIO_FEATURE(VIRTIO_F_RING_PACKED);
+	}
+	return NULL;
 }
 
 const char *vhost_user_set_features(struct vhost_user_exchange *x)
@@ -78,9 +98,10 @@ const char *vhost_user_set_features(struct vhost_user_exchange *x)
 	if (features & ~offered(x->session))
 		return "features that are not offered";
 	why = negotiate(x->session, features & ~VHOST_USER_OWN_FEATURES);
+	if (!why)
+		why = keep(x->session, features);
 	if (why)
 		return why;
-	x->session->features = features;
 	vhost_user_switch_log(x->session);
 	if (!(x->session->protocol_features & VHOST_USER_PROTOCOL(STATUS)) ||
 	    (x->session->status & VIRTIO_CONFIG_S_DRIVER_OK))
@@ -91,12 +112,12 @@ const char *vhost_user_set_features(struct vhost_user_exchange *x)
 
 const char *vhost_user_get_protocol_features(struct vhost_user_exchange *x)
 {
-	return vhost_user_reply_u64(x, PROTOCOL_FEATURES);
+	return vhost_user_reply_u64(x, protocol_features(x->session));
 }
 
 const char *vhost_user_set_protocol_features(struct vhost_user_exchange *x)
 {
-	if (x->message->payload.u64 & ~PROTOCOL_FEATURES)
+	if (x->message->payload.u64 & ~protocol_features(x->session))
 		return "protocol features that are not offered";
 	if (vhost_user_any_live(x->session))
 		return "protocol features while a ring is running";
@@ -127,13 +148,11 @@ void vhost_user_session_reset(struct vhost_user_session *session)
 	reset_device(session);
 	session->features = 0;
 	session->status = 0;
-	session->config_due = false;
 	vhost_user_switch_log(session);
 }
 
 static void reset_by_driver(struct vhost_user_session *session)
 {
-	/* First: where the areas are depends on the features. */
 	for (uint16_t i = 0; i < session->queue_count; i++) {
 		vhost_user_queue_stop(session, i);
 		vhost_user_inflight_forget(session, i);
@@ -160,11 +179,16 @@ const char *vhost_user_set_status(struct vhost_user_exchange *x)
 	x->session->status |= (uint8_t)status;
 	if (status & VIRTIO_CONFIG_S_DRIVER_OK)
 		driver_ok(x->session);
-	vhost_user_queues_update(x->session);
+	/* 2.1.2: its driver would wait for a ring that never answers. */
+	if (!vhost_user_queues_update(x->session) && (status & VIRTIO_CONFIG_S_DRIVER_OK))
+		x->session->device->transport_ops->needs_reset(x->session);
 	return NULL;
 }
 
-/* What the driver wrote, FEATURES_OK if the device agreed, and what only the device sets. */
+/*
+ * What the driver wrote, but FEATURES_OK and what follows on it only if the device agreed, and what
+ * only the device sets.
+ */
 const char *vhost_user_get_status(struct vhost_user_exchange *x)
 {
 	uint8_t device = virtio_transport_status(&x->session->transport);
@@ -172,6 +196,6 @@ const char *vhost_user_get_status(struct vhost_user_exchange *x)
 	uint8_t status = x->session->status & (uint8_t)~VIRTIO_STATUS_NEEDS_RESET;
 
 	if (!agreed)
-		status &= (uint8_t)~VIRTIO_CONFIG_S_FEATURES_OK;
+		status &= (uint8_t) ~(VIRTIO_CONFIG_S_FEATURES_OK | VIRTIO_CONFIG_S_DRIVER_OK);
 	return vhost_user_reply_u64(x, status | (device & VIRTIO_STATUS_NEEDS_RESET));
 }

@@ -16,17 +16,20 @@
 
 #include "../inflight.h"
 
-/* Of one queue. Which format the rings have may not be known yet: then there is room for either. */
-static size_t area_size(const struct vhost_user_session *session, uint16_t queue_size)
+/* Of one queue. Which format the rings have may not be known: then there is room for either. */
+static size_t area_size(const struct vhost_user_session *session, bool known, uint16_t queue_size)
 {
-	bool either = !(virtio_transport_status(&session->transport) & VIRTIO_CONFIG_S_FEATURES_OK);
-	bool packed = session->features & VIRTIO_FEATURE(VIRTIO_F_RING_PACKED);
 	size_t split_size = inflight_area_size(false, queue_size);
 	size_t packed_size = inflight_area_size(true, queue_size);
 
-	if (either)
+	if (!known)
 		return split_size > packed_size ? split_size : packed_size;
-	return packed ? packed_size : split_size;
+	return session->packed ? packed_size : split_size;
+}
+
+static bool has_driver(const struct vhost_user_session *session)
+{
+	return virtio_transport_status(&session->transport) & VIRTIO_CONFIG_S_FEATURES_OK;
 }
 
 /* Zeroed, and of a size that nobody can change. Returns a descriptor or -1. */
@@ -57,7 +60,8 @@ const char *vhost_user_get_inflight_fd(struct vhost_user_exchange *x)
 	if (asked->queue_count == 0 || asked->queue_count > x->session->queue_count ||
 	    asked->queue_size == 0 || asked->queue_size > VIRTQUEUE_SIZE_MAX)
 		return "queues that the device does not have";
-	size = asked->queue_count * (uint64_t)area_size(x->session, asked->queue_size);
+	size = asked->queue_count *
+	       (uint64_t)area_size(x->session, has_driver(x->session), asked->queue_size);
 	fd = make_file(size);
 	if (fd < 0)
 		return "no memory for inflight areas";
@@ -94,7 +98,7 @@ const char *vhost_user_set_inflight_fd(struct vhost_user_exchange *x)
 /* Where the area of a queue is. Returns NULL: it has none, or it does not lie in the file. */
 static uint8_t *find_area(const struct vhost_user_session *session, uint16_t index, size_t *size)
 {
-	*size = area_size(session, session->inflight_size);
+	*size = area_size(session, session->format_known, session->inflight_size);
 	if (!session->inflight.base || index >= session->inflight_count ||
 	    (index + UINT64_C(1)) * *size > session->inflight.size)
 		return NULL;
@@ -118,8 +122,7 @@ void vhost_user_inflight_settle(struct vhost_user_session *session, uint16_t ind
 	uint8_t *area = find_area(session, index, &size);
 
 	if (area)
-		inflight_settle(area, size,
-				session->features & VIRTIO_FEATURE(VIRTIO_F_RING_PACKED));
+		inflight_settle(area, size, session->packed);
 }
 
 void vhost_user_inflight_forget(struct vhost_user_session *session, uint16_t index)

@@ -178,8 +178,8 @@ void vhost_user_queue_forget(struct vhost_user_queue *queue);
  */
 const char *vhost_user_queue_update(struct vhost_user_session *session, uint16_t index);
 
-/* The same for all; one that cannot be live waits. */
-void vhost_user_queues_update(struct vhost_user_session *session);
+/* The same for all. Returns whether all are live that should be; one that cannot be waits. */
+bool vhost_user_queues_update(struct vhost_user_session *session);
 
 /* Take the queue from the device if it is there: what was taken is finished and used. */
 void vhost_user_queue_stop(struct vhost_user_session *session, uint16_t index);
@@ -224,6 +224,8 @@ struct vhost_user_session {
 	struct vhost_user_area inflight; /* one area for each of inflight_count queues */
 	uint16_t inflight_count;
 	uint16_t inflight_size; /* elements that a queue may have */
+	bool format_known;      /* of the rings: there has been a driver */
+	bool packed;            /* those of the present driver or of the last one */
 	uint64_t features;      /* as the frontend set them, with those that are vhost's */
 	uint64_t protocol_features;
 	uint8_t status;  /* bits that the frontend wrote */

@@ -207,9 +207,8 @@ bool vhost_user_memory_translate(const struct vhost_user_session *session, uint6
 
 void vhost_user_memory_forget(struct vhost_user_session *session)
 {
-	/* An empty map is small, but it has to come from somewhere; without it the old one stays. */
-	if (session->region_count > 0 && guest_memory_replace(&session->memory, NULL, 0) == 0)
-		session->region_count = 0;
+	guest_memory_clear(&session->memory);
+	session->region_count = 0;
 }
 
 /* Messages */

@@ -28,11 +28,6 @@
 #define POSITION 0x7fffu
 #define WRAP     0x8000u
 
-static bool packed(const struct vhost_user_session *session)
-{
-	return session->features & VIRTIO_FEATURE(VIRTIO_F_RING_PACKED);
-}
-
 /* Descriptors */
 
 static void close_fd(int *fd)
@@ -114,7 +109,7 @@ static struct virtio_queue_state packed_state(uint32_t base)
 static uint32_t base_of(const struct vhost_user_session *session,
 			const struct virtio_queue_state *state)
 {
-	if (!packed(session))
+	if (!session->packed)
 		return state->avail_index;
 	return state->avail_index | (state->avail_wrap ? WRAP : 0) |
 	       (uint32_t)(state->used_index | (state->used_wrap ? WRAP : 0)) << 16;
@@ -192,7 +187,7 @@ static const char *set_up(struct vhost_user_session *session, uint16_t index,
 	    !vhost_user_memory_translate(session, queue->address.available, &setup->driver_gpa) ||
 	    !vhost_user_memory_translate(session, queue->address.used, &setup->device_gpa))
 		return "a ring that is in no region";
-	if (packed(session)) {
+	if (session->packed) {
 		setup->resume = packed_state(base);
 		if (base == 0 && is_fresh(session, setup))
 			setup->resume = (struct virtio_queue_state)VIRTIO_QUEUE_STATE_FRESH;
@@ -266,14 +261,18 @@ const char *vhost_user_queue_update(struct vhost_user_session *session, uint16_t
 	return NULL;
 }
 
-void vhost_user_queues_update(struct vhost_user_session *session)
+bool vhost_user_queues_update(struct vhost_user_session *session)
 {
+	bool all = true;
+
 	for (uint16_t i = 0; i < session->queue_count; i++) {
 		const char *why = vhost_user_queue_update(session, i);
 
+		all &= !why;
 		if (why)
 			vhost_user_session_tell(session, VHOST_USER_REFUSED, why);
 	}
+	return all;
 }
 
 /* One end of a pipe that is closed will never kick again. EINTR: it is made to block. */

@@ -528,7 +528,8 @@ int vhost_user_server_create(struct vhost_user_server **made, struct virtio_devi
 	if (!server)
 		return -ENOMEM;
 	ignore_broken_pipes();
-	server->options = *options;
+	if (options)
+		server->options = *options;
 	server->listen_fd = listen_fd;
 	server->news_fd = -1;
 	server->socket = -1;
