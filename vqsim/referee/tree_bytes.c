@@ -117,17 +117,23 @@ void model_set_size(struct model_node *node, uint64_t size)
 	node->size = size;
 }
 
-void model_data_vague(struct model_node *node)
+void model_bytes_vague(struct model_node *node, uint64_t offset, uint64_t size)
 {
-	uint64_t pages =
-		smaller((node->size + MODEL_PAGE_SIZE - 1) / MODEL_PAGE_SIZE, MODEL_PAGES_MAX);
+	uint64_t page = offset / MODEL_PAGE_SIZE;
+	uint64_t end =
+		smaller((offset + size + MODEL_PAGE_SIZE - 1) / MODEL_PAGE_SIZE, MODEL_PAGES_MAX);
 
-	if (pages == 0 || !make_room(node, pages - 1))
+	if (size == 0 || page >= end || !make_room(node, end - 1))
 		return;
-	for (uint64_t page = 0; page < pages; page++) {
+	for (; page < end; page++) {
 		page_drop(node, page);
 		node->pages[page] = model_unknown_page;
 	}
+}
+
+void model_data_vague(struct model_node *node)
+{
+	model_bytes_vague(node, 0, node->size);
 }
 
 void model_pages_free(struct model_node *node)

@@ -82,6 +82,12 @@ void model_apply_read(struct model_step *s)
 	model_may(s, handle->node, MODEL_ATIME);
 }
 
+/* What the guest's page cache writes back has its place already. */
+static bool appends(const struct model_step *s)
+{
+	return (s->args->flags & O_APPEND) && !(s->args->fuse_flags & FUSE_WRITE_CACHE);
+}
+
 int model_predict_write(struct model_step *s)
 {
 	struct model_handle *handle;
@@ -89,7 +95,13 @@ int model_predict_write(struct model_step *s)
 
 	if (error)
 		return error;
-	return writes(handle) ? 0 : model_denied(s, -EBADF);
+	if (!writes(handle))
+		return model_denied(s, -EBADF);
+	if (!appends(s) || s->args->size == 0)
+		return 0;
+	if (!handle->node->attr_known)
+		return MODEL_ANY;
+	return handle->node->size < MODEL_OFFSET_MAX ? 0 : -EFBIG;
 }
 
 void model_apply_write(struct model_step *s)
@@ -106,7 +118,7 @@ void model_apply_write(struct model_step *s)
 		model_wrong(s, VQSIM_RULE_TREE_DATA, "nothing was written, and no error");
 	if (count == 0)
 		return;
-	if ((s->args->flags & O_APPEND) && !cache) {
+	if (appends(s)) {
 		offset = node->size;
 		if (!node->attr_known)
 			model_vague(node);
@@ -233,26 +245,36 @@ int model_predict_copy_file_range(struct model_step *s)
 	return 0;
 }
 
-/* Page by page, so that what is not known stays so. */
+/* What lies in one page of the source. */
+static void copy_piece(struct model_step *s, const struct model_node *from, uint64_t from_at,
+		       struct model_node *to, uint64_t to_at, uint64_t size)
+{
+	const uint8_t *page = model_page(from, from_at / MODEL_PAGE_SIZE);
+
+	if (page == model_unknown_page)
+		model_bytes_vague(to, to_at, size);
+	else if (page)
+		model_bytes_set(s, to, to_at, page + from_at % MODEL_PAGE_SIZE, size);
+	else
+		model_bytes_zero(to, to_at, size);
+}
+
+/* Page by page, so that what is not known stays so; as far as bytes are known of any file. */
 static void copy_bytes(struct model_step *s, const struct model_node *from, struct model_node *to,
 		       uint64_t count)
 {
+	const uint64_t end = MODEL_PAGES_MAX * MODEL_PAGE_SIZE;
 	uint64_t from_at = s->args->offset, to_at = s->args->target_offset;
 
-	for (uint64_t done = 0; done < count;) {
-		uint64_t left = MODEL_PAGE_SIZE - (from_at + done) % MODEL_PAGE_SIZE;
-		uint64_t piece = smaller(left, count - done);
-		const uint8_t *page = model_page(from, (from_at + done) / MODEL_PAGE_SIZE);
+	while (count > 0 && from_at < end && to_at < end) {
+		uint64_t piece = smaller(MODEL_PAGE_SIZE - from_at % MODEL_PAGE_SIZE, count);
 
-		if (page == model_unknown_page)
-			model_data_vague(to);
-		else if (page)
-			model_bytes_set(s, to, to_at + done,
-					page + (from_at + done) % MODEL_PAGE_SIZE, piece);
-		else
-			model_bytes_zero(to, to_at + done, piece);
-		done += piece;
+		copy_piece(s, from, from_at, to, to_at, piece);
+		from_at += piece;
+		to_at += piece;
+		count -= piece;
 	}
+	model_bytes_vague(to, to_at, count);
 }
 
 void model_apply_copy_file_range(struct model_step *s)

@@ -414,6 +414,8 @@ void model_bytes_set(struct model_step *s, struct model_node *node, uint64_t off
 		     const uint8_t *data, uint64_t size);
 void model_bytes_zero(struct model_node *node, uint64_t offset, uint64_t size);
 void model_set_size(struct model_node *node, uint64_t size);
+/* What is in pages that the range touches is not known any more. */
+void model_bytes_vague(struct model_node *node, uint64_t offset, uint64_t size);
 void model_data_vague(struct model_node *node);
 void model_pages_free(struct model_node *node);
 /* Whether all bytes of the range are zero as far as is known. */
