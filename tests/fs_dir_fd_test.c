@@ -417,6 +417,32 @@ static void files_without_names_stay_while_they_are_held(void **state)
 	}
 }
 
+/* With more of them several are closed at a time: those that wait count too. */
+static void what_waits_to_be_closed_is_counted(void **state)
+{
+	enum { MANY = 512 };
+	const struct fs_tree_dir_options options = {.fd_max = MANY};
+	unsigned most = 0;
+
+	(void)state;
+	share_begin(&share);
+	fds_before = share_fd_count();
+	share_serve(&share, &options);
+	for (unsigned i = 0; i < MANY + 50; i++) {
+		unsigned count;
+		char path[32];
+		uint64_t node;
+
+		snprintf(path, sizeof(path), "share/f%u", i);
+		make_number(path, (int)i);
+		assert_int_equal(tree_walk(&share.client, path + strlen("share/"), &node), 0);
+		count = i > MANY - 50 ? share_fd_count() : 0;
+		most = count > most ? count : most;
+	}
+	assert_in_range(most, fds_before + MANY - 20, fds_before + MANY);
+	end();
+}
+
 /* Of the process, whoever has them all. */
 static void without_descriptors_names_can_be_looked_up(void **state)
 {
@@ -453,6 +479,7 @@ int main(void)
 		cmocka_unit_test(what_the_host_renames_is_found_or_stale),
 		cmocka_unit_test(directories_may_be_deep),
 		cmocka_unit_test(files_without_names_stay_while_they_are_held),
+		cmocka_unit_test(what_waits_to_be_closed_is_counted),
 		cmocka_unit_test(without_descriptors_names_can_be_looked_up),
 	};
 

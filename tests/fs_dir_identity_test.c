@@ -234,6 +234,31 @@ static void a_number_that_is_used_again_is_another_file(void **state)
 	}
 }
 
+/* An inode that is open is not used again, so it is known though no name and no descriptor of the node is left. */
+static void a_file_that_is_open_is_known_by_any_name(void **state)
+{
+	struct tree_client *client = &share.client;
+	struct tree_file file;
+
+	(void)state;
+	for (unsigned way = 0; way < COUNT(ways); way++) {
+		begin(way);
+		share_write("share/f", "text");
+		assert_int_equal(link("share/f", "share/g"), 0);
+		assert_int_equal(tree_open(client, "f", O_RDWR, 0, &file), 0);
+		assert_int_equal(tree_unlink(client, "f"), 0);
+		/* They take the descriptors even of what has no name. */
+		for (unsigned i = 0; i < 4 * FD_MAX; i++) {
+			share_write("share/h", "text");
+			node_of("h");
+			assert_int_equal(tree_unlink(client, "h"), 0);
+		}
+		assert_int_equal(node_of("g"), file.node);
+		assert_int_equal(tree_close(client, &file), 0);
+		share_end(&share);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -241,6 +266,7 @@ int main(void)
 		cmocka_unit_test(one_file_system_mounted_twice_is_there_once),
 		cmocka_unit_test(the_number_of_another_file_system_is_another_file),
 		cmocka_unit_test(a_number_that_is_used_again_is_another_file),
+		cmocka_unit_test(a_file_that_is_open_is_known_by_any_name),
 	};
 
 	return SHARE_RUN(tests);

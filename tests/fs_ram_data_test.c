@@ -302,6 +302,33 @@ static void space_that_changes_takes_suid_away(void **state)
 	tree_close(&client, &target);
 }
 
+/* Nobody waits for a copy of nothing for long: a call ends after a part, and says so. */
+static void a_huge_hole_is_copied_in_parts(void **state)
+{
+	const uint64_t size = (uint64_t)1 << 40, part = (uint64_t)256 << 20;
+	struct tree_client client = {.tree = *state};
+	struct tree_file file, target;
+	struct statx attr;
+
+	open_file(&client, &file, O_RDWR);
+	assert_int_equal(tree_open(&client, "g", O_CREAT | O_RDWR, 0644, &target), 0);
+	assert_int_equal(tree_pwrite(&client, &file, "end", 3, size - 3), 3);
+	for (unsigned i = 0; i < 3; i++) {
+		tree_begin(&client, file.node)->handle = file.handle;
+		client.call.target_node = target.node;
+		client.call.target_handle = target.handle;
+		client.call.offset = client.call.target_offset = i < 2 ? i * part : size - 5;
+		client.call.size = size - client.call.offset;
+		assert_int_equal(tree_run(&client, client.tree->ops->copy_file_range), 0);
+		assert_int_equal(client.call.count, i < 2 ? part : 5);
+		assert_int_equal(tree_stat(&client, "g", &attr), 0);
+		assert_int_equal(attr.stx_size, i < 2 ? (i + 1) * part : size);
+		assert_int_equal(attr.stx_blocks, i < 2 ? 0 : PAGE / 512);
+	}
+	tree_close(&client, &file);
+	tree_close(&client, &target);
+}
+
 static void append_writes_at_the_end_but_for_a_page_cache(void **state)
 {
 	struct tree_client client = {.tree = *state};
@@ -440,6 +467,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(pages_behind_the_end_are_no_data, setup, teardown),
 		cmocka_unit_test_setup_teardown(space_that_changes_takes_suid_away, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(a_huge_hole_is_copied_in_parts, setup, teardown),
 		cmocka_unit_test_setup_teardown(append_writes_at_the_end_but_for_a_page_cache,
 						setup, teardown),
 		cmocka_unit_test_setup_teardown(handles_do_what_they_were_opened_for, setup,

@@ -321,6 +321,20 @@ static void a_guest_may_tell_when_suid_goes(void **state)
 	destroy(&client);
 }
 
+/* A directory's sgid is what files in it inherit, and no privilege. */
+static void a_directory_keeps_its_sgid(void **state)
+{
+	const struct statx sgid = {.stx_mode = 06777};
+	struct tree_client client = client_of(NULL);
+
+	(void)state;
+	assert_int_equal(tree_mkdir(&client, "d", 0777), 0);
+	assert_int_equal(tree_setattr(&client, "d", FS_SET_MODE, &sgid), 0);
+	assert_int_equal(tree_setattr(&client, "d", FS_SET_KILL_PRIV | FS_SET_MTIME_NOW, &sgid), 0);
+	assert_int_equal(attr_of(&client, "d").stx_mode & 07777, 06777);
+	destroy(&client);
+}
+
 /* FUSE_WRITEBACK_CACHE: the guest reads through handles that only write, and keeps times. */
 static void a_guest_with_a_page_cache_reads_and_keeps_times(void **state)
 {
@@ -367,6 +381,7 @@ int main(void)
 		cmocka_unit_test(a_tree_to_be_read_only_refuses_changes),
 		cmocka_unit_test(a_guest_may_be_trusted_to_have_checked),
 		cmocka_unit_test(a_guest_may_tell_when_suid_goes),
+		cmocka_unit_test(a_directory_keeps_its_sgid),
 		cmocka_unit_test(a_guest_with_a_page_cache_reads_and_keeps_times),
 	};
 
