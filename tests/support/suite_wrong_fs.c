@@ -255,6 +255,36 @@ AFTER_REPLY(
 		iov_window_write(&window, &mode, sizeof(mode));
 	})
 
+/* Lies that only the model of a tree knows of. */
+
+static void spoil(const struct fs_request *request, size_t at, const void *with, size_t size)
+{
+	struct iov_window window = iov_window_part(&request->out, OUT_HEADER + at, size);
+
+	if (request->reply_size >= OUT_HEADER + at + size)
+		iov_window_write(&window, with, size);
+}
+
+static enum fs_submit links_of_seven(struct wrong_fs_queue *queue, struct fs_request *request)
+{
+	enum fs_submit result = wrong_fs_forward(queue, request);
+	const uint32_t seven = 7;
+
+	if (result == FS_DONE && wrong_fs_header(request).opcode == FUSE_LOOKUP)
+		spoil(request, offsetof(struct fuse_entry_out, attr.nlink), &seven, sizeof(seven));
+	return result;
+}
+
+/* In a session of the other byte order. */
+static enum fs_submit reads_something_else(struct wrong_fs_queue *queue, struct fs_request *request)
+{
+	enum fs_submit result = wrong_fs_forward(queue, request);
+
+	if (result == FS_DONE && wrong_fs_header(request).opcode == __builtin_bswap32(FUSE_READ))
+		spoil(request, 0, "z", 1);
+	return result;
+}
+
 /* As if nobody had looked. */
 static enum fs_submit errors_are_good(struct wrong_fs_queue *queue, struct fs_request *request)
 {
@@ -309,6 +339,8 @@ const struct vqsim_wrong suite_wrong_fs[] = {
 	{.test = "fs_one_session", FS_SESSION(no_init_needed)},
 	{.test = "fs_byte_order", FS_SESSION(own_order), .clause = "FS-DX-05"},
 	{.test = "fs_byte_order", FS_SESSION(one_order_after_init)},
+	{.test = "fs_one_session", FS_SESSION(links_of_seven), .clause = "FS-DX-04"},
+	{.test = "fs_byte_order", FS_SESSION(reads_something_else), .clause = "FS-D-07"},
 	{.test = "fs_second_init", FS_SESSION(one_init_for_all)},
 	{.test = "fs_inits", FS_SESSION(eager_flags)},
 	{.test = "fs_without_dax", FS_SESSION(no_data_after_mapping)},

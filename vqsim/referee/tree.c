@@ -148,6 +148,8 @@ static struct model_step *step_of(struct vqsim_tree *tree, const struct vqsim_fs
 		.groups = fs->groups,
 		.began = ++tree->moment,
 	};
+	/* Outside of a session it is to fail, which is no affair of files. */
+	step->blind = fs->minor == 0;
 	return step;
 }
 
@@ -273,6 +275,12 @@ static bool is_closed(const struct model_step *s, int want)
 	return want == 0 && (s->args->opcode == FUSE_RELEASE || s->args->opcode == FUSE_RELEASEDIR);
 }
 
+/* A flock that is to be changed and cannot be is lost (flock(2)). */
+static bool is_lock(const struct model_step *s)
+{
+	return s->args->opcode == FUSE_SETLK || s->args->opcode == FUSE_SETLKW;
+}
+
 void model_take(struct model_step *s)
 {
 	int want = judge(s);
@@ -280,7 +288,7 @@ void model_take(struct model_step *s)
 
 	if (good || is_closed(s, want))
 		s->op->apply(s);
-	if (good || (s->args->opcode == FUSE_SETATTR && model_setattr_failed(s)))
+	if (good || is_lock(s) || (s->args->opcode == FUSE_SETATTR && model_setattr_failed(s)))
 		model_after_stale_id(s);
 	if (model_writes(s, MODEL_FILE))
 		s->tree->clock++;

@@ -100,6 +100,11 @@ static __attribute__((format(printf, 4, 5))) void note(struct vqsim_outcome *out
 	va_end(args);
 }
 
+static bool is_of_tree(enum vqsim_rule rule)
+{
+	return rule >= VQSIM_RULE_TREE_ERROR && rule <= VQSIM_RULE_TREE_LOCK;
+}
+
 /* Of the first failure: only now are the last steps and the ring those that led to it. */
 static void keep_report(struct vqsim_suite *suite, const struct vqsim_violation *violation)
 {
@@ -113,6 +118,8 @@ static void keep_report(struct vqsim_suite *suite, const struct vqsim_violation 
 	if (!out)
 		return;
 	vqsim_referee_print_rest(&suite->referee, violation, out);
+	if (suite->has_tree && is_of_tree(violation->rule))
+		vqsim_tree_print(&suite->tree, out);
 	fclose(out);
 }
 
@@ -121,6 +128,8 @@ static void note_violation(void *opaque, const struct vqsim_violation *violation
 	struct vqsim_suite *suite = opaque;
 
 	keep_report(suite, violation);
+	if (suite->outcome->result != VQSIM_FAILED)
+		suite->of_tree = is_of_tree(violation->rule);
 	note(suite->outcome, VQSIM_FAILED, violation->clause, "%s; queue %u, step %llu: %s",
 	     violation->text, violation->queue, (unsigned long long)violation->step,
 	     violation->detail);
@@ -143,6 +152,21 @@ static void keep_failure(struct vqsim_suite *suite, const char *clause, const ch
 	keep_report(suite, &violation);
 }
 
+/*
+ * The model of a tree has a word on every reply, before the case has looked at it. What the case
+ * says of it is more to the point.
+ */
+static void forget_tree(struct vqsim_suite *suite)
+{
+	if (!suite->of_tree)
+		return;
+	suite->of_tree = false;
+	suite->outcome->result = VQSIM_PASSED;
+	suite->reported &= !suite->report;
+	free(suite->report);
+	suite->report = NULL;
+}
+
 static __attribute__((noreturn)) void end_case(struct vqsim_suite *suite, enum vqsim_result result,
 					       const char *clause, const char *format, va_list args)
 {
@@ -161,6 +185,7 @@ void vqsim_suite_fail(struct vqsim_suite *suite, const char *clause, const char 
 	vsnprintf(sentence, sizeof(sentence), format, args);
 	va_end(args);
 	snprintf(place, sizeof(place), "%s:%d", file, line);
+	forget_tree(suite);
 	keep_failure(suite, clause ? clause : main_clause(suite->outcome), sentence, place);
 	note(suite->outcome, VQSIM_FAILED, clause, "%s (%s)", sentence, place);
 	longjmp(suite->end, 1);

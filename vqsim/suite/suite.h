@@ -197,6 +197,7 @@ struct vqsim_suite {
 	char label[128];  /* in names of pictures */
 	char *report;     /* of the first failure, if there is one */
 	bool reported;    /* no report is wanted any more */
+	bool of_tree;     /* the failure is one that the model of a tree saw */
 	jmp_buf end;
 };
 

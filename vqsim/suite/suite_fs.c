@@ -89,6 +89,8 @@ void suite_fs_open_pattern(struct vqsim_suite *suite)
 
 	if (suite->has_pattern)
 		return;
+	/* Of ios, which read, the model does not hear. */
+	suite->tree.options.freedom |= VQSIM_TREE_FREE_ATIME;
 	vqsim_suite_fs_begin(suite);
 	error = vqsim_fs_lookup(fs, FUSE_ROOT_ID, PATTERN, &entry);
 	if (error == 0 && entry.nodeid != 0) {
