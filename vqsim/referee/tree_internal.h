@@ -351,6 +351,9 @@ void model_handle_new(struct model_step *s, struct model_node *node, bool dir);
 void model_handle_free(struct vqsim_tree *tree, struct model_handle *handle);
 void model_listing_begin(struct model_handle *handle, uint64_t clock);
 
+/* The node that an entry can be of, whatever its name. NULL: none that is known. */
+struct model_node *model_entry_known(const struct vqsim_tree *tree,
+				     const struct fuse_entry_out *entry);
 /* A look-up came back with entry: count it. *node: what the model takes it for, or NULL: not known before. */
 void model_entry(struct model_step *s, const struct fuse_entry_out *entry,
 		 struct model_node **node);
@@ -371,6 +374,8 @@ void model_name_remove(struct vqsim_tree *tree, struct model_name *name);
 void model_name_set(struct vqsim_tree *tree, struct model_name *name, struct model_node *node);
 /* One name less of a node: its links and time of change. */
 void model_unnamed(struct model_step *s, struct model_node *node);
+/* A name that is not known went, or changed its place: whoever may have had it is another now. */
+void model_unnamed_somebody(struct model_step *s);
 /* It was removed; or where it is has been forgotten, and then it may have been. */
 bool model_may_be_dead(const struct vqsim_tree *tree, const struct model_node *dir);
 void model_gone_free(struct model_node *dir);

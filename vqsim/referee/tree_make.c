@@ -302,6 +302,8 @@ void model_apply_create(struct model_step *s)
 		return;
 	name = model_name_get(s->tree, dir, s->args->name);
 	node = name ? name->node : NULL;
+	if (!name && !dir->complete)
+		node = model_entry_known(s->tree, &s->result->entry);
 	if (node)
 		model_opened(s, node);
 	else if (dir->complete)

@@ -177,6 +177,11 @@ static bool names_known_files(const struct model_step *s)
 	case FUSE_WRITE:
 	case FUSE_FALLOCATE:
 		return model_handle_of(s->tree, a->node, a->handle);
+	case FUSE_SETLK:
+	case FUSE_SETLKW:
+	case FUSE_FLUSH:
+	case FUSE_RELEASE:
+		return s->had_handle;
 	case FUSE_SETATTR:
 		if (a->set->valid & FATTR_FH)
 			return model_handle_of(s->tree, a->node, a->set->fh);
@@ -192,10 +197,12 @@ void model_after_stale_id(struct model_step *s)
 		return;
 	s->tree->stray_handles |= s->args->opcode == FUSE_OPEN || s->args->opcode == FUSE_OPENDIR ||
 				  s->args->opcode == FUSE_CREATE || s->args->opcode == FUSE_TMPFILE;
-	if (!model_writes(s, MODEL_FILE))
-		return;
-	for (struct model_node *node = s->tree->all; node; node = node->next_of_all)
-		model_vague(node);
+	for (struct model_node *node = s->tree->all; node; node = node->next_of_all) {
+		if (model_writes(s, MODEL_FILE))
+			model_vague(node);
+		if (model_writes(s, MODEL_LOCKS))
+			node->locks_known = false;
+	}
 }
 
 void model_forget(struct vqsim_tree *tree, uint64_t id, uint64_t count)
@@ -376,12 +383,20 @@ static struct model_node *open_as(const struct vqsim_tree *tree, const struct fu
 	return NULL;
 }
 
+struct model_node *model_entry_known(const struct vqsim_tree *tree,
+				     const struct fuse_entry_out *entry)
+{
+	struct model_node *by_id = model_node_of(tree, entry->nodeid);
+
+	return by_id ? by_id : open_as(tree, &entry->attr);
+}
+
 void model_entry(struct model_step *s, const struct fuse_entry_out *entry, struct model_node **node)
 {
 	struct model_node *by_id = model_node_of(s->tree, entry->nodeid);
 
 	if (!*node)
-		*node = by_id ? by_id : open_as(s->tree, &entry->attr);
+		*node = model_entry_known(s->tree, entry);
 	if (!*node)
 		*node = model_node_new(s->tree, entry->attr.mode & S_IFMT);
 	if (!*node)

@@ -44,7 +44,7 @@ int model_predict_rmdir(struct model_step *s)
 	return error ? error : check_empty(name->node);
 }
 
-void model_apply_unlink(struct model_step *s)
+static void apply_remove(struct model_step *s, bool as_dir)
 {
 	struct model_node *dir;
 	struct model_name *name;
@@ -52,18 +52,25 @@ void model_apply_unlink(struct model_step *s)
 	if (model_need_dir(s, s->args->node, &dir))
 		return;
 	model_dir_changed(s, dir);
-	name = model_name_get(s->tree, dir, s->args->name);
-	if (!name)
-		return;
-	if (S_ISDIR(name->node->mode) && dir->nlink > 0)
+	if (as_dir && dir->nlink > 0)
 		dir->nlink--;
+	name = model_name_get(s->tree, dir, s->args->name);
+	if (!name) {
+		model_unnamed_somebody(s);
+		return;
+	}
 	model_unnamed(s, name->node);
 	model_name_remove(s->tree, name);
 }
 
+void model_apply_unlink(struct model_step *s)
+{
+	apply_remove(s, false);
+}
+
 void model_apply_rmdir(struct model_step *s)
 {
-	model_apply_unlink(s);
+	apply_remove(s, true);
 }
 
 /* --- rename --- */
@@ -240,13 +247,23 @@ static void move(struct model_step *s, const struct move *m)
 		leave_whiteout(s, m);
 }
 
-/* The source is not known: what has the new name now is not either. */
+static void lose(struct model_step *s, struct model_name *name)
+{
+	if (!name)
+		return;
+	name->node->attr_known = false;
+	model_may(s, name->node, MODEL_CTIME);
+	model_name_remove(s->tree, name);
+}
+
+/* One of both is not known: what the names stand for now is not either. */
 static void move_unknown(struct model_step *s, const struct move *m)
 {
-	m->to->complete = false;
-	m->from->complete = false;
-	if (m->target)
-		model_name_remove(s->tree, m->target);
+	model_unnamed_somebody(s);
+	lose(s, m->name);
+	lose(s, m->target);
+	m->to->complete = m->from->complete = false;
+	m->to->attr_known = m->from->attr_known = false;
 	/* Two names of one file stay as they are. */
 	for (unsigned i = MODEL_MTIME; i < MODEL_TIMES; i++) {
 		model_may(s, m->from, i);
