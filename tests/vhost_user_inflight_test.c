@@ -281,6 +281,30 @@ static void test_areas_that_nobody_is_given_leave_no_descriptor(void **state)
 	assert_int_equal(open_descriptors(), before);
 }
 
+/* CTRL-04: areas, and descriptors with messages that want none, again and again. */
+static void test_what_is_asked_for_often_leaves_no_descriptor(void **state)
+{
+	struct areas *a = *state;
+	struct vhost_peer *peer = &a->stage.peer;
+	const struct vhost_user_vring_state size = {0, PEER_ENTRIES};
+	struct peer_reply reply;
+	unsigned before;
+
+	get_areas(a);
+	before = open_descriptors();
+	for (unsigned i = 0; i < 1000; i++) {
+		peer_send(peer, &(struct peer_message){.request = VHOST_USER_GET_INFLIGHT_FD,
+						       .size = VHOST_USER_INFLIGHT_SIZE,
+						       .payload = &a->inflight});
+		assert_int_equal(peer_receive(peer, &reply), PEER_REPLY);
+		close(reply.fd);
+		peer_tell(peer, VHOST_USER_SET_VRING_NUM, &size, sizeof(size), peer->memory_fd);
+	}
+	assert_int_equal(open_descriptors(), before);
+	peer_start_ring(peer, 0, 0);
+	peer_read_sector(peer, 0);
+}
+
 static void test_an_area_that_cannot_be_starts_no_ring(void **state)
 {
 	struct areas *a = *state;
@@ -311,6 +335,7 @@ int main(void)
 		TEST(areas_are_where_they_were_after_a_reset),
 		TEST(a_frontend_that_hangs_up_leaves_the_areas),
 		TEST(areas_that_nobody_is_given_leave_no_descriptor),
+		TEST(what_is_asked_for_often_leaves_no_descriptor),
 		TEST(an_area_that_cannot_be_starts_no_ring),
 	};
 

@@ -92,6 +92,26 @@ static void test_memory_comes_and_goes_in_509_slots(void **state)
 	assert_int_equal(memory_maps("/memfd:vhost-peer"), before);
 }
 
+/* CTRL-05: the first of three regions goes, and what is in the others is still found. */
+static void test_the_others_stay_where_they_are(void **state)
+{
+	struct vhost_stage *stage = *state;
+	struct vhost_peer *peer = &stage->peer;
+	const struct vhost_user_region first = {0, PAGE, 0, 0};
+	const struct vhost_user_region last = {2 * PEER_GUEST, PAGE, 2 * PEER_USER, 0};
+
+	assert_int_equal(add(peer, first, peer->memory_fd), 0);
+	assert_int_equal(add(peer, peer_region(), peer->memory_fd), 0);
+	assert_int_equal(add(peer, last, peer->memory_fd), 0);
+	peer_start_ring(peer, 0, 0);
+	assert_int_equal(add(peer, first, peer->memory_fd), 1);
+	assert_int_equal(remove_region(peer, first), 0);
+	assert_int_equal(remove_region(peer, first), 1);
+	peer_read_sector(peer, 0);
+	assert_int_equal(remove_region(peer, last), 0);
+	peer_read_sector(peer, 0);
+}
+
 static const struct overlap {
 	uint64_t guest, user;
 	bool refused;
@@ -184,6 +204,34 @@ static void test_memory_is_exchanged_under_a_ring_that_runs(void **state)
 	}
 	peer_read_sector(peer, 0);
 	assert_int_equal(stage->events.count[VHOST_USER_BROKEN], 0);
+}
+
+/*
+ * Without a look at the queues, whose turn comes later: a frontend may reuse the memory as soon as
+ * it has its acknowledgement.
+ */
+static void test_a_region_is_unmapped_when_its_removal_is_acknowledged(void **state)
+{
+	const struct vhost_user_region other = {2 * PEER_GUEST, PAGE, 2 * PEER_USER, 0};
+	struct vhost_stage *stage = *state;
+	struct vhost_peer *peer = &stage->peer;
+	struct vhost_user_message reply,
+		message = {
+			.header = {VHOST_USER_REM_MEM_REG,
+				   VHOST_USER_VERSION | VHOST_USER_NEED_REPLY,
+				   sizeof(struct vhost_user_single_region)},
+			.payload.single = {.region = other},
+		};
+
+	assert_int_equal(peer_share_memory(peer), 0);
+	assert_int_equal(add(peer, other, peer->memory_fd), 0);
+	peer_start_ring(peer, 0, 0);
+	peer_read_sector(peer, 0);
+	assert_int_equal(memory_maps("/memfd:vhost-peer"), 3);
+	assert_int_equal(vhost_user_session_take(&stage->session, &message, &reply),
+			 VHOST_USER_REPLIED);
+	assert_int_equal(reply.payload.u64, 0);
+	assert_int_equal(memory_maps("/memfd:vhost-peer"), 2);
 }
 
 static void test_a_ring_whose_memory_is_taken_away_is_broken(void **state)
@@ -406,6 +454,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_memory_comes_and_goes_in_509_slots, by_hand,
 						finish),
+		cmocka_unit_test_setup_teardown(test_the_others_stay_where_they_are, by_hand,
+						finish),
 		cmocka_unit_test_setup_teardown(test_regions_overlap_in_neither_space, by_hand,
 						finish),
 		cmocka_unit_test_setup_teardown(test_a_table_with_an_overlap_changes_nothing,
@@ -414,6 +464,9 @@ int main(void)
 						by_hand, finish),
 		cmocka_unit_test_setup_teardown(test_memory_is_exchanged_under_a_ring_that_runs,
 						by_hand, finish),
+		cmocka_unit_test_setup_teardown(
+			test_a_region_is_unmapped_when_its_removal_is_acknowledged, by_hand,
+			finish),
 		cmocka_unit_test_setup_teardown(test_a_ring_whose_memory_is_taken_away_is_broken,
 						by_hand, finish),
 		cmocka_unit_test_setup_teardown(test_a_ring_waits_while_there_is_no_memory_at_all,

@@ -8,7 +8,6 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -71,6 +70,31 @@ static void test_polling_needs_no_kick(void **state)
 	close(peer.kick[0]);
 	peer.kick[0] = eventfd(0, EFD_CLOEXEC);
 	peer_read_sector(&peer, 0);
+	peer_finish(&peer);
+	vhost_stage_finish(&stage);
+}
+
+/* NOTIF-07: a request that comes while a polled ring is stopped is served when it goes on. */
+static void test_polling_finds_what_came_before_it(void **state)
+{
+	struct vhost_stage stage;
+	struct vhost_peer peer;
+	struct pollfd called;
+
+	(void)state;
+	vhost_stage_serve(&stage, &(struct vhost_user_options){.poll = true}, NULL);
+	vhost_stage_connect(&stage, &peer);
+	peer_set_up(&peer);
+	for (uint32_t i = 1; i <= 20; i++) {
+		peer_read_sector(&peer, 0);
+		assert_int_equal(peer_stop(&peer, 0), 2 * i - 1);
+		peer_expose(&peer, 0);
+		peer_start_ring(&peer, 0, 2 * i - 1);
+		called = (struct pollfd){.fd = peer.call[0], .events = POLLIN};
+		assert_int_equal(poll(&called, 1, 20000), 1);
+		assert_int_equal(peer_calls(&peer, 0), 1);
+		assert_true(peer_used(&peer, 0));
+	}
 	peer_finish(&peer);
 	vhost_stage_finish(&stage);
 }
@@ -225,35 +249,6 @@ static void test_a_resize_with_nobody_there_is_seen_by_the_next(void **state)
 	vhost_stage_finish(&stage);
 }
 
-/* The server waits until there is one; meanwhile the frontend stands in the queue of the socket. */
-static void test_a_frontend_waits_while_there_is_no_descriptor_for_it(void **state)
-{
-	struct sockaddr_un address;
-	socklen_t size = sizeof(address);
-	struct rlimit normal, full;
-	struct vhost_stage stage;
-	struct vhost_peer peer;
-	int fd;
-
-	(void)state;
-	vhost_stage_serve(&stage, &(struct vhost_user_options){0}, NULL);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	assert_int_equal(getsockname(stage.listen_fd, (struct sockaddr *)&address, &size), 0);
-	assert_int_equal(getrlimit(RLIMIT_NOFILE, &normal), 0);
-	full = normal;
-	full.rlim_cur = (rlim_t)fd + 1;
-	assert_int_equal(setrlimit(RLIMIT_NOFILE, &full), 0);
-	assert_int_equal(connect(fd, (const struct sockaddr *)&address, size), 0);
-	poll(NULL, 0, 20);
-	assert_int_equal(vhost_stage_count(&stage, VHOST_USER_CONNECTED), 0);
-	assert_int_equal(setrlimit(RLIMIT_NOFILE, &normal), 0);
-	peer_init(&peer, fd);
-	peer_set_up(&peer);
-	peer_read_sector(&peer, 0);
-	peer_finish(&peer);
-	vhost_stage_finish(&stage);
-}
-
 static void test_a_listening_socket_that_is_none_is_an_error(void **state)
 {
 	struct vhost_user_server *server;
@@ -285,6 +280,7 @@ int main(void)
 		cmocka_unit_test(test_one_frontend_after_the_other_is_served),
 		cmocka_unit_test(test_a_second_frontend_waits_for_the_first_to_go),
 		cmocka_unit_test(test_polling_needs_no_kick),
+		cmocka_unit_test(test_polling_finds_what_came_before_it),
 		cmocka_unit_test(test_a_server_with_nothing_to_do_sleeps),
 		cmocka_unit_test(test_a_ring_without_a_kick_descriptor_is_polled),
 		cmocka_unit_test(test_two_rings_are_served_at_the_same_time),
@@ -293,7 +289,6 @@ int main(void)
 		cmocka_unit_test(test_stop_ends_a_server_that_nobody_uses),
 		cmocka_unit_test(test_a_resize_reaches_the_frontend),
 		cmocka_unit_test(test_a_resize_with_nobody_there_is_seen_by_the_next),
-		cmocka_unit_test(test_a_frontend_waits_while_there_is_no_descriptor_for_it),
 		cmocka_unit_test(test_a_listening_socket_that_is_none_is_an_error),
 	};
 

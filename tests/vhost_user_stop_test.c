@@ -52,6 +52,7 @@ static void assert_finished(struct vhost_peer *peer)
 	assert_int_equal(peer->memory[PEER_RING(0) + 0x3000 + 16 + 512], VIRTIO_BLK_S_OK);
 }
 
+/* CTRL-08 */
 static void test_the_base_is_behind_what_was_taken(void **state)
 {
 	struct vhost_stage *stage = *state;
@@ -90,7 +91,7 @@ static void test_a_reset_finishes_first(void **state)
 	assert_finished(&stage->peer);
 }
 
-/* A request keeps the memory that it was translated into. */
+/* CTRL-07: a request keeps the memory that it was translated into. */
 static void test_memory_is_kept_for_what_was_taken(void **state)
 {
 	const struct vhost_user_region region = peer_region();
