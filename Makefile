@@ -236,7 +236,7 @@ define variant
 COMPILE_$(1) := $$(strip $$(CC_$(1)) -std=gnu11 $$(WARN) -pthread -I. $$(CFLAGS_$(1)) \
 	$$(CPPFLAGS) $$(CFLAGS))
 FLAGS_$(1) := $$(strip $$(COMPILE_$(1)) $$(LDFLAGS) $$(LDLIBS))
-PARTS_$(1) := $$(strip $$(DEVICES) $$(VQSIM))
+PARTS_$(1) := $$(strip $$(DEVICES) $$(VQSIM) $$(TEST_SUPPORT))
 $(call stamp,build/$(1)/flags,FLAGS_$(1))
 $(call stamp,build/$(1)/parts,PARTS_$(1))
 
@@ -258,8 +258,12 @@ define programs
 build/$(1)/vqsim: $(call objects,$(1),$(CLI)) $(call libraries,$(1))
 	@$$(call link,$(1))
 
+# An archive, so that a test is linked with only what it uses of it.
+build/$(1)/libsupport.a: $(call objects,$(1),$(TEST_SUPPORT)) build/$(1)/parts
+	@$$(archive)
+
 $(TESTS:%=build/$(1)/tests/%): build/$(1)/tests/%: build/$(1)/obj/tests/%.o \
-	$(call objects,$(1),$(TEST_SUPPORT)) $(call libraries,$(1))
+	build/$(1)/libsupport.a $(call libraries,$(1))
 	@$$(call link,$(1),-lcmocka)
 
 # It runs the others.
@@ -274,6 +278,11 @@ endef
 $(foreach v,$(VARIANTS),$(eval $(call variant,$v)))
 $(foreach v,$(filter-out fuzz,$(VARIANTS)),$(eval $(call programs,$v)))
 
+# Tests run for milliseconds: optimizing them takes longer than it saves. (Not for gcc, which has
+# some of its warnings from the optimizer.)
+$(foreach v,clang clang-asan,$(eval build/$v/obj/tests/%.o: COMPILE_$v := \
+	$(subst $(CFLAGS_$v),$(CFLAGS_$v) -O0,$(COMPILE_$v))))
+
 # Comparisons are worth tracing in the backends; in the guest they are most of the run.
 build/fuzz/obj/vqsim/%.o: COMPILE_fuzz += -fno-sanitize-coverage=trace-cmp
 
@@ -287,10 +296,10 @@ build/gcc/seeds: $(call objects,gcc,fuzz/seeds.c $(FUZZ_SUPPORT) $(SCENARIOS)) \
 	$(call libraries,gcc)
 	@$(call link,gcc)
 
-build/gcc/ledger: $(call objects,gcc,tests/ledger.c $(TEST_SUPPORT)) $(call libraries,gcc)
+build/gcc/ledger: $(call objects,gcc,tests/ledger.c) build/gcc/libsupport.a $(call libraries,gcc)
 	@$(call link,gcc,-lcmocka)
 
-build/gcc/million: $(call objects,gcc,tests/million.c $(TEST_SUPPORT)) $(call libraries,gcc)
+build/gcc/million: $(call objects,gcc,tests/million.c) build/gcc/libsupport.a $(call libraries,gcc)
 	@$(call link,gcc,-lcmocka)
 
 $(PERFS): build/gcc/perf/%: build/gcc/obj/perf/%.o $(call objects,gcc,$(PERF_SUPPORT)) \

@@ -33,6 +33,7 @@ struct tally {
 	const char *clause;              /* that is to be blamed */
 	unsigned passed, failed, blamed; /* blamed: failed for that clause */
 	struct vqsim_outcome last;       /* that did not pass */
+	struct vqsim_point point;        /* the first that was blamed */
 };
 
 static void count(void *opaque, const struct vqsim_outcome *outcome)
@@ -46,7 +47,10 @@ static void count(void *opaque, const struct vqsim_outcome *outcome)
 	if (outcome->result != VQSIM_FAILED)
 		return;
 	tally->failed++;
-	tally->blamed += strcmp(tally->clause, outcome->clause) == 0;
+	if (strcmp(tally->clause, outcome->clause) != 0)
+		return;
+	if (tally->blamed++ == 0)
+		tally->point = outcome->point;
 }
 
 bool suite_wrong_is_about(const struct vqsim_wrong *row, const struct vqsim_case *test,
@@ -66,12 +70,28 @@ static void judge(const struct vqsim_wrong *row, const struct tally *tally,
 					: tally->blamed > 0 && bare->blamed == 0;
 	snprintf(verdict->words, sizeof(verdict->words),
 		 "%s: passed at %u points, failed at %u, for %s at %u, "
-		 "with a bring-up alone at %u; last: %s %s",
+		 "%s with a bring-up alone; last: %s %s",
 		 row->test, tally->passed, tally->failed, tally->clause, tally->blamed,
-		 bare->blamed, tally->last.clause, tally->last.text);
+		 bare->blamed ? "also" : "not", tally->last.clause, tally->last.text);
 }
 
-/* The case, and for what must be caught the same with a body that does nothing but bring it up. */
+/* The case with a body that does nothing but bring the device up, at this point alone. */
+static struct vqsim_case bring_up_alone(const struct vqsim_case *test,
+					const struct vqsim_point *point)
+{
+	const struct vqsim_point all = {true, true, true, true, 0, 0};
+	uint64_t taken = vqsim_point_features(point);
+	struct vqsim_case bare = *test;
+
+	bare.run = vqsim_suite_up;
+	bare.scope = VQSIM_ONCE;
+	bare.needs |= taken;
+	bare.without |= vqsim_point_features(&all) & ~taken;
+	bare.queue_count_min = point->queue_count;
+	return bare;
+}
+
+/* The case, and where it blames what it must catch the same for a bring-up alone. */
 static void play(const struct vqsim_wrong *row, const struct vqsim_case *test,
 		 const struct vqsim_subject *subject, struct suite_verdict *verdict)
 {
@@ -79,14 +99,15 @@ static void play(const struct vqsim_wrong *row, const struct vqsim_case *test,
 	char clause[24];
 	struct tally tally = {.clause = clause}, bare_tally = {.clause = clause};
 	struct vqsim_totals totals = {{0}};
-	struct vqsim_case bare = *test;
+	struct vqsim_case bare;
 	int error;
 
 	snprintf(clause, sizeof(clause), "%.*s", (int)strcspn(clauses, " "), clauses);
-	bare.run = vqsim_suite_up;
 	error = vqsim_suite_run_case(subject, test, count, &tally, &totals);
-	if (error == 0 && !row->tolerated)
+	if (error == 0 && tally.blamed > 0) {
+		bare = bring_up_alone(test, &tally.point);
 		error = vqsim_suite_run_case(subject, &bare, count, &bare_tally, &totals);
+	}
 	if (error == 0)
 		judge(row, &tally, &bare_tally, verdict);
 	else

@@ -149,8 +149,9 @@ struct vqsim_outcome {
 /* Rounds of a device that waits before it is said to wait for ever. */
 #define VQSIM_SUITE_ROUNDS_MAX 100000u
 
-/* What is there at an offset. */
+/* What is there at an offset, and at the size bytes from there on. */
 uint8_t vqsim_suite_pattern(uint64_t offset);
+void vqsim_suite_pattern_fill(uint64_t offset, uint8_t *bytes, uint32_t size);
 
 /* Guest memory: regions by index, for vqsim_memory_alloc_in. LOW and NEXT touch, APART does not. */
 enum vqsim_suite_region {

@@ -38,6 +38,19 @@ uint8_t vqsim_suite_pattern(uint64_t offset)
 	return (uint8_t)(offset * 3 + (offset >> 9) * 89 + (offset >> 8) * 7 + 1);
 }
 
+/* In steps of 3 from one multiple of 256 to the next. */
+void vqsim_suite_pattern_fill(uint64_t offset, uint8_t *bytes, uint32_t size)
+{
+	uint8_t value = 0;
+
+	for (uint32_t i = 0; i < size; i++) {
+		if (i == 0 || (offset + i) % 256 == 0)
+			value = vqsim_suite_pattern(offset + i);
+		bytes[i] = value;
+		value += 3;
+	}
+}
+
 bool vqsim_suite_offers(const struct vqsim_suite *suite, unsigned bit)
 {
 	return suite->offered & VIRTIO_FEATURE(bit);
@@ -281,8 +294,7 @@ static void write_pattern(struct vqsim_suite *suite)
 		vqsim_suite_not_observable(suite, "a read-only disk that the subject cannot poke");
 	vqsim_suite_up_with(suite, &config);
 	for (uint64_t at = 0; at < suite->pattern_size; at += PATTERN_STEP) {
-		for (uint32_t i = 0; i < PATTERN_STEP; i++)
-			data[i] = vqsim_suite_pattern(at + i);
+		vqsim_suite_pattern_fill(at, data, PATTERN_STEP);
 		vqsim_suite_write(suite, at / VQSIM_DISK_SECTOR, data, PATTERN_STEP);
 	}
 	vqsim_suite_flush(suite);
@@ -295,8 +307,7 @@ static void poke_pattern(struct vqsim_suite *suite)
 	static uint8_t data[VQSIM_SUITE_PATTERN_SIZE];
 	int error;
 
-	for (uint32_t i = 0; i < sizeof(data); i++)
-		data[i] = vqsim_suite_pattern(i);
+	vqsim_suite_pattern_fill(0, data, sizeof(data));
 	error = suite->subject->ops->poke(suite->instance, 0, data, suite->pattern_size);
 	SET_UP_EXPECT(suite, error == 0, "the subject pokes its store (%s)", strerror(-error));
 	vqsim_disk_know(&suite->disk, 0, data, suite->pattern_size);

@@ -57,8 +57,7 @@ static void write_pattern(struct vqsim_suite *suite)
 	uint8_t data[STEP];
 
 	for (uint32_t at = 0; at < VQSIM_SUITE_PATTERN_SIZE; at += STEP) {
-		for (uint32_t i = 0; i < STEP; i++)
-			data[i] = vqsim_suite_pattern(at + i);
+		vqsim_suite_pattern_fill(at, data, STEP);
 		SUITE_EXPECT(suite,
 			     vqsim_fs_write(&suite->fs, &suite->pattern, at, data, STEP) == STEP,
 			     "%u bytes are written at %" PRIu32, STEP, at);

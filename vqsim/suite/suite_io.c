@@ -19,6 +19,7 @@
 
 #define HEADER_SIZE 16u
 #define PREFILL     0xa5
+#define CHUNK       512u
 #define TABLE_SIZE  (VQSIM_SUITE_ELEMENTS_MAX * 16u)
 
 /* The error of a fuse_out_header, which is 0 or small: its low byte says which. */
@@ -206,53 +207,101 @@ unsigned vqsim_suite_io_reap(struct vqsim_suite *suite, uint16_t queue)
 	return count;
 }
 
-static uint8_t expected_fs(const struct vqsim_suite_io *io, uint32_t at)
+/* The header of the answer, at the start of all that is writable. */
+static struct fuse_out_header expected_header(const struct vqsim_suite_io *io)
 {
-	struct fuse_out_header out = {.len = io->writable_size};
+	struct fuse_in_header asked;
+
+	memcpy(&asked, io->header, sizeof(asked));
+	return (struct fuse_out_header){.len = io->writable_size, .unique = asked.unique};
+}
+
+static void expect_fs(const struct vqsim_suite_io *io, uint32_t at, uint8_t *bytes, uint32_t size)
+{
+	struct fuse_out_header out = expected_header(io);
+	uint32_t skipped = 0;
 	struct fs_read read;
 
 	memcpy(&read, io->header, sizeof(read));
-	out.unique = read.header.unique;
-	if (at < sizeof(out))
-		return ((const uint8_t *)&out)[at];
-	return vqsim_suite_pattern(read.in.offset + at - sizeof(out));
+	for (; skipped < size && at + skipped < sizeof(out); skipped++)
+		bytes[skipped] = ((const uint8_t *)&out)[at + skipped];
+	vqsim_suite_pattern_fill(read.in.offset + at + skipped - sizeof(out), bytes + skipped,
+				 size - skipped);
 }
 
-/* Of all that is writable. */
-static uint8_t expected_byte(const struct vqsim_suite *suite, const struct vqsim_suite_io *io,
-			     uint32_t at)
+static void expect_blk(const struct vqsim_suite *suite, const struct vqsim_suite_io *io,
+		       uint32_t at, uint8_t *bytes, uint32_t size)
 {
-	if (suite->is_fs)
-		return expected_fs(io, at);
-	if (at == io->data_size)
-		return 0; /* the status */
-	if (suite->is_blk && suite->facts.forgets)
-		return 0;
+	if (suite->facts.forgets)
+		memset(bytes, 0, size);
+	else
+		vqsim_suite_pattern_fill(sector_of(io) * VQSIM_DISK_SECTOR + at, bytes, size);
+}
+
+static void expect_null(const struct vqsim_suite *suite, const struct vqsim_suite_io *io,
+			uint32_t at, uint8_t *bytes, uint32_t size)
+{
+	for (uint32_t i = 0; i < size; i++)
+		bytes[i] = suite->facts.fills ? (uint8_t)(io->header[0] + at + i) : PREFILL;
+}
+
+/* What must be in size bytes of all that is writable, from at on. */
+static void expect_bytes(const struct vqsim_suite *suite, const struct vqsim_suite_io *io,
+			 uint32_t at, uint8_t *bytes, uint32_t size)
+{
+	if (suite->is_fs) {
+		expect_fs(io, at, bytes, size);
+		return;
+	}
 	if (suite->is_blk)
-		return vqsim_suite_pattern(sector_of(io) * VQSIM_DISK_SECTOR + at);
-	return suite->facts.fills ? (uint8_t)(io->header[0] + at) : PREFILL;
+		expect_blk(suite, io, at, bytes, size);
+	else
+		expect_null(suite, io, at, bytes, size);
+	if (io->data_size - at < size)
+		bytes[io->data_size - at] = 0; /* the status */
+}
+
+/* Of the first size bytes that are writable: the first that is not as it must be, or size. */
+static uint32_t first_wrong(const struct vqsim_suite *suite, const struct vqsim_suite_io *io,
+			    uint32_t size, uint8_t *expected)
+{
+	uint8_t bytes[CHUNK];
+
+	for (uint32_t at = 0; at < size; at += CHUNK) {
+		uint32_t part = size - at < CHUNK ? size - at : CHUNK;
+
+		expect_bytes(suite, io, at, bytes, part);
+		if (memcmp(io->data + at, bytes, part) == 0)
+			continue;
+		for (uint32_t i = 0;; i++) {
+			*expected = bytes[i];
+			if (io->data[at + i] != bytes[i])
+				return at + i;
+		}
+	}
+	return size;
 }
 
 bool vqsim_suite_io_right(const struct vqsim_suite *suite, const struct vqsim_suite_io *io,
 			  uint32_t size)
 {
-	if (size > io->expected_len)
-		return false;
-	for (uint32_t i = 0; i < size; i++)
-		if (io->data[i] != expected_byte(suite, io, i))
-			return false;
-	return true;
+	uint8_t expected;
+
+	return size <= io->expected_len && first_wrong(suite, io, size, &expected) == size;
 }
 
 /* Status and data, which are there whatever the used entry says. */
 static void check_answer(struct vqsim_suite *suite, const struct vqsim_suite_io *io)
 {
+	uint8_t expected = 0;
+	uint32_t at;
+
 	SUITE_EXPECT(suite, *io->status == 0, "a good request gets status 0 (it got %u)",
 		     *io->status);
-	for (uint32_t i = 0; i < io->writable_size; i++)
-		SUITE_EXPECT(suite, io->data[i] == expected_byte(suite, io, i),
-			     "byte %" PRIu32 " of the data is 0x%02x (it is 0x%02x)", i,
-			     expected_byte(suite, io, i), io->data[i]);
+	at = first_wrong(suite, io, io->writable_size, &expected);
+	SUITE_EXPECT(suite, at == io->writable_size,
+		     "byte %" PRIu32 " of the data is 0x%02x (it is 0x%02x)", at, expected,
+		     io->data[at]);
 }
 
 void vqsim_suite_io_check(struct vqsim_suite *suite, const struct vqsim_suite_io *io)
