@@ -25,6 +25,9 @@
  * A process that serves ignores SIGPIPE: vhost_user_server_create sees to it if the signal
  * would end the process. SIGURG is the server's, which interrupts its own threads with it.
  *
+ * What was taken is finished before a ring stops, the device is reset, or the next frontend has its
+ * turn, however long the device takes for it; while a request never ends, nor does that wait.
+ *
  * A known limit: a frontend can stop the server, which then ends by SIGKILL alone, but not harm it, by
  * a file of a FUSE file system of its own that does not answer. It need not even be its memory: to
  * close a descriptor asks the file system that it is of, and so whoever may pass descriptors to
