@@ -54,6 +54,7 @@ struct party {
 	bool overslept; /* atomic: by the device */
 	bool broken;    /* atomic: the device asked for a reset */
 	struct request requests[SLOTS];
+	uint8_t expected[SECTORS][DATA_SIZE];
 	uint32_t submitted, done;
 	uint32_t random;
 	const char *failure; /* of the driver */
@@ -208,12 +209,9 @@ static void publish_batch(struct party *p)
 static bool answer_is_right(struct party *p, const struct request *r)
 {
 	const uint8_t *answer = vqsim_memory_at(&p->memory, r->answer, DATA_SIZE + 1);
-	uint8_t expected[DATA_SIZE];
 
-	memset(expected, UNTOUCHED, sizeof(expected));
-	for (unsigned i = 0; p->store && i < DATA_SIZE; i++)
-		expected[i] = bench_disk_byte(r->sector * DATA_SIZE + i);
-	return memcmp(answer, expected, DATA_SIZE) == 0 && answer[DATA_SIZE] == VIRTIO_BLK_S_OK;
+	return memcmp(answer, p->expected[r->sector], DATA_SIZE) == 0 &&
+	       answer[DATA_SIZE] == VIRTIO_BLK_S_OK;
 }
 
 /*
@@ -307,6 +305,9 @@ static void start(struct party *p, bool with_disk, uint64_t features)
 	virtio_device_attach(p->device, &transport_ops, p, &p->memory.guest);
 	assert_int_equal(p->device->ops->set_features(p->device, features), 0);
 	assert_int_equal(p->device->ops->queue_start(p->device, 0, &p->driver.setup), 0);
+	for (unsigned i = 0; i < SECTORS * DATA_SIZE; i++)
+		p->expected[i / DATA_SIZE][i % DATA_SIZE] =
+			with_disk ? bench_disk_byte(i) : UNTOUCHED;
 }
 
 static void finish(struct party *p)
