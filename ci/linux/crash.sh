@@ -20,12 +20,18 @@ crash_check() {
 	echo "= $(cat "/work/$lane"/kept.* | wc -l) files"
 }
 
+# for_ever COMMAND...: what must not end before the guest is killed, and says so if it does.
+for_ever() {
+	"$@" || true
+	echo "@ended $*" >/dev/console
+}
+
 crash_work() {
 	mountpoint -q /tmp/disk
 	mountpoint -q /tmp/files
 	for where in disk files; do
-		/work/guest/keep noise "/tmp/$where" &
-		/work/guest/keep work $where "/tmp/$where" "$round" >/dev/console &
+		for_ever /work/guest/keep noise "/tmp/$where" &
+		for_ever /work/guest/keep work $where "/tmp/$where" "$round" >/dev/console &
 	done
 	echo "@ready" >/dev/console
 	wait

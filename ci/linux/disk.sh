@@ -88,9 +88,11 @@ disk_grow() {
 	echo "= $disk_sectors to $(cat /sys/block/vda/size) sectors, and ext4 with it"
 }
 
-# zeroes DEVICE OFFSET SIZE, in KiB: only zeroes there?
+# zeroes DEVICE OFFSET SIZE, in KiB: only zeroes there, and as many as that?
 zeroes() {
-	[ "$(dd if="$1" iflag=direct bs=1024 skip="$2" count="$3" | tr -d '\000' | wc -c)" -eq 0 ]
+	dd if="$1" iflag=direct bs=1024 skip="$2" count="$3" of=/tmp/zeroes
+	[ "$(stat -c %s /tmp/zeroes)" -eq $(($3 * 1024)) ]
+	cmp -n $(($3 * 1024)) /tmp/zeroes /dev/zero
 }
 
 disk_zeroes() {
