@@ -9,34 +9,43 @@
 #include "devices/serve/vhost_user_internal.h"
 #include "support/walled.h"
 
-/* Returns its argument if it waited and was not interrupted. */
-static void *wait_for_nothing(void *fd)
-{
-	eventfd_t count;
+/* What is read from, and by whom. */
+struct reader {
+	struct vhost_user_waiter waiter;
+	bool timer;
+	int fd;
+};
 
-	vhost_user_interruptible();
-	return eventfd_read(*(const int *)fd, &count) < 0 && errno == EINTR ? NULL : fd;
+/* Returns NULL if it waited and was interrupted. */
+static void *wait_for_nothing(void *opaque)
+{
+	static const struct vhost_user_session session;
+	struct reader *reader = opaque;
+	uint64_t count;
+	int result;
+
+	if (vhost_user_waiter_init(&reader->waiter, reader->timer) != 0)
+		return reader;
+	result = vhost_user_read(&session, reader->fd, &count, sizeof(count));
+	vhost_user_waiter_finish(&reader->waiter);
+	return result == -EINTR ? NULL : reader;
 }
 
 /* Itself by a timer, another thread by a signal. */
 static int interrupts(const char *path)
 {
-	int fd = eventfd(0, EFD_CLOEXEC);
-	struct vhost_user_alarm alarm = {0};
+	struct reader itself = {.fd = eventfd(0, EFD_CLOEXEC), .timer = true};
+	struct reader other = {.fd = itself.fd};
 	pthread_t thread;
 	void *result;
 
 	(void)path;
-	if (vhost_user_alarm_init(&alarm) != 0)
+	if (wait_for_nothing(&itself))
 		return 1;
-	vhost_user_interruptible();
-	vhost_user_alarm_set(&alarm, true);
-	result = wait_for_nothing(&fd);
-	vhost_user_alarm_finish(&alarm);
-	if (result || pthread_create(&thread, NULL, wait_for_nothing, &fd) != 0)
+	if (pthread_create(&thread, NULL, wait_for_nothing, &other) != 0)
 		return 2;
 	while (pthread_tryjoin_np(thread, &result) != 0) {
-		vhost_user_interrupt(thread);
+		vhost_user_interrupt(&other.waiter);
 		poll(NULL, 0, 1);
 	}
 	return result ? 3 : 0;

@@ -28,10 +28,11 @@
  * What was taken is finished before a ring stops, the device is reset, or the next frontend has its
  * turn, however long the device takes for it; while a request never ends, nor does that wait.
  *
- * A known limit: a frontend can stop the server, which then ends by SIGKILL alone, but not harm it, by
- * a file of a FUSE file system of its own that does not answer. It need not even be its memory: to
- * close a descriptor asks the file system that it is of, and so whoever may pass descriptors to
- * a process can stop it.
+ * A known limit: a frontend that can hold up the kernel can stop the server, which then ends by
+ * SIGKILL alone, but not harm it. It takes a file of a FUSE file system of its own that does not
+ * answer, which need not even be its memory: to close a descriptor asks the file system that it
+ * is of, and so whoever may pass descriptors to a process can stop it. Or it takes a pipe or
+ * socket for kicks, from which the frontend reads into a page that is never there (userfaultfd).
  *
  * Threads: vhost_user_server_run makes a thread for each queue that is started, and takes the
  * messages on its own. Calls of one server come from one thread, but for

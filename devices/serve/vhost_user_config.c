@@ -87,7 +87,7 @@ const char *vhost_user_set_config(struct vhost_user_exchange *x)
 void vhost_user_set_backend(struct vhost_user_session *session, int fd)
 {
 	if (session->backend_fd >= 0)
-		close(session->backend_fd);
+		vhost_user_close(session->backend_fd);
 	session->backend_fd = fd;
 }
 

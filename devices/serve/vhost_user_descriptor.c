@@ -5,7 +5,7 @@
  * fill the counter, and so make the next call of ours wait. An eventfd cannot be asked not to
  * wait in any other way. So a call may wait, and whoever needs its thread interrupts it, by a signal
  * whose handler does nothing. The signal may come just before the call begins to wait: it is sent
- * again and again until the call is over.
+ * again and again until the call is over. That is so for close(2) too: a socket may take its time.
  *
  * A call that was interrupted has waited, which no other frontend makes it do: its descriptor is
  * not used again. So one is waited for once.
@@ -43,17 +43,32 @@ bool vhost_user_unblock(int fd)
 	return flags >= 0 && fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0;
 }
 
-static void set_waiting(const struct vhost_user_session *session, bool waiting)
+/* Of this thread; NULL: nobody interrupts it. */
+static __thread struct vhost_user_waiter *own;
+
+static void set_timer(const struct vhost_user_waiter *waiter, bool on)
 {
-	if (session->hooks.waiting)
-		session->hooks.waiting(session->hooks.opaque, waiting);
+	const struct timespec time = {.tv_nsec = on ? VHOST_USER_PATIENCE_NS : 0};
+	const struct itimerspec often = {.it_interval = time, .it_value = time};
+
+	timer_settime(waiter->timer, 0, &often, NULL);
+}
+
+/* Without a timer it is no system call: this is on the path of every request. */
+static void set_waiting(bool waits)
+{
+	if (!own)
+		return;
+	__atomic_store_n(&own->waits, waits, __ATOMIC_RELEASE);
+	if (own->has_timer)
+		set_timer(own, waits);
 }
 
 static int result_of(const struct vhost_user_session *session, ssize_t size)
 {
 	int result = size < 0 ? -errno : (int)size;
 
-	set_waiting(session, false);
+	set_waiting(false);
 	if (result == -EINTR)
 		vhost_user_session_tell(session, VHOST_USER_REFUSED,
 					"a descriptor that is made to block");
@@ -63,14 +78,21 @@ static int result_of(const struct vhost_user_session *session, ssize_t size)
 int vhost_user_write(const struct vhost_user_session *session, int fd, const void *bytes,
 		     size_t size)
 {
-	set_waiting(session, true);
+	set_waiting(true);
 	return result_of(session, write(fd, bytes, size));
 }
 
 int vhost_user_read(const struct vhost_user_session *session, int fd, void *bytes, size_t size)
 {
-	set_waiting(session, true);
+	set_waiting(true);
 	return result_of(session, read(fd, bytes, size));
+}
+
+void vhost_user_close(int fd)
+{
+	set_waiting(true);
+	close(fd);
+	set_waiting(false);
 }
 
 /* Interruptions */
@@ -80,7 +102,7 @@ static void handle(int number)
 	(void)number;
 }
 
-void vhost_user_interruptible(void)
+static void take_signal(void)
 {
 	struct sigaction action = {.sa_handler = handle};
 	sigset_t set;
@@ -92,34 +114,30 @@ void vhost_user_interruptible(void)
 	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
-void vhost_user_interrupt(pthread_t thread)
-{
-	pthread_kill(thread, INTERRUPT);
-}
-
-int vhost_user_alarm_init(struct vhost_user_alarm *alarm)
+int vhost_user_waiter_init(struct vhost_user_waiter *waiter, bool timer)
 {
 	struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = INTERRUPT};
 
+	waiter->thread = pthread_self();
+	waiter->has_timer = false;
 	event.sigev_notify_thread_id = gettid();
-	if (timer_create(CLOCK_MONOTONIC, &event, &alarm->timer) < 0)
+	if (timer && timer_create(CLOCK_MONOTONIC, &event, &waiter->timer) < 0)
 		return -errno;
-	alarm->made = true;
+	waiter->has_timer = timer;
+	take_signal();
+	own = waiter;
 	return 0;
 }
 
-void vhost_user_alarm_set(const struct vhost_user_alarm *alarm, bool on)
+void vhost_user_waiter_finish(struct vhost_user_waiter *waiter)
 {
-	const struct timespec time = {.tv_nsec = on ? VHOST_USER_PATIENCE_NS : 0};
-	const struct itimerspec often = {.it_interval = time, .it_value = time};
-
-	if (alarm->made)
-		timer_settime(alarm->timer, 0, &often, NULL);
+	own = NULL;
+	if (waiter->has_timer)
+		timer_delete(waiter->timer);
 }
 
-void vhost_user_alarm_finish(struct vhost_user_alarm *alarm)
+void vhost_user_interrupt(const struct vhost_user_waiter *waiter)
 {
-	if (alarm->made)
-		timer_delete(alarm->timer);
-	alarm->made = false;
+	if (__atomic_load_n(&waiter->waits, __ATOMIC_ACQUIRE))
+		pthread_kill(waiter->thread, INTERRUPT);
 }

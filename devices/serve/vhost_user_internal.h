@@ -201,12 +201,6 @@ struct vhost_user_hooks {
 	/* Something is due: call vhost_user_session_flush. May be NULL. From any thread. */
 	void (*news)(void *opaque);
 
-	/*
-	 * A call begins that a hostile frontend can make wait, until it is interrupted; or it is
-	 * over. May be NULL. From any thread.
-	 */
-	void (*waiting)(void *opaque, bool waiting);
-
 	/* As vhost_user_options.event. May be NULL. */
 	void (*event)(void *opaque, enum vhost_user_event event, const char *text);
 	void *opaque;
@@ -339,25 +333,29 @@ int vhost_user_write(const struct vhost_user_session *session, int fd, const voi
 		     size_t size);
 int vhost_user_read(const struct vhost_user_session *session, int fd, void *bytes, size_t size);
 
+/* Close one that is or was the frontend's. */
+void vhost_user_close(int fd);
+
 /* Until a call that waits for a frontend is interrupted, and between two attempts at it. */
 #define VHOST_USER_PATIENCE_NS 20000000
 
-/* The calling thread can be interrupted from here on. */
-void vhost_user_interruptible(void);
-
-/* Interrupt a system call of a thread, if it is in one that waits. */
-void vhost_user_interrupt(pthread_t thread);
-
-/* Interrupts the thread that made it while it is set. */
-struct vhost_user_alarm {
+/* A thread that makes such calls. A zeroed one is nobody's, and can be interrupted. */
+struct vhost_user_waiter {
+	pthread_t thread;
 	timer_t timer;
-	bool made;
+	bool has_timer;
+	bool waits; /* atomic: in such a call */
 };
 
-/* Returns 0 or -errno. A zeroed alarm can be set and finished. */
-int vhost_user_alarm_init(struct vhost_user_alarm *alarm);
-void vhost_user_alarm_set(const struct vhost_user_alarm *alarm, bool on);
-void vhost_user_alarm_finish(struct vhost_user_alarm *alarm);
+/*
+ * The calling thread can be interrupted from here on; with a timer it interrupts itself. Returns 0;
+ * -EAGAIN: no timer. Finish it in the same thread.
+ */
+int vhost_user_waiter_init(struct vhost_user_waiter *waiter, bool timer);
+void vhost_user_waiter_finish(struct vhost_user_waiter *waiter);
+
+/* Interrupt the thread, if it is in such a call; once may be too early. */
+void vhost_user_interrupt(const struct vhost_user_waiter *waiter);
 
 /* Tell event, if anyone wants to know. */
 void vhost_user_session_tell(const struct vhost_user_session *session, enum vhost_user_event event,

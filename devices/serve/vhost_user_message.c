@@ -15,7 +15,7 @@
 void vhost_user_close_fds(struct vhost_user_message *message)
 {
 	for (unsigned i = 0; i < message->fd_count; i++)
-		close(message->fds[i]);
+		vhost_user_close(message->fds[i]);
 	message->fd_count = 0;
 }
 

@@ -33,7 +33,7 @@
 static void close_fd(int *fd)
 {
 	if (*fd >= 0)
-		close(*fd);
+		vhost_user_close(*fd);
 	*fd = -1;
 }
 

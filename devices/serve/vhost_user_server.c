@@ -58,7 +58,7 @@ struct worker {
 	bool quit;
 	bool kicked; /* its descriptor is readable */
 	bool alert;  /* the last sleep was short */
-	bool waits;  /* atomic: in a call that the frontend can make wait */
+	struct vhost_user_waiter waiter;
 	int wake_fd;
 	uint16_t index;
 };
@@ -72,13 +72,11 @@ struct vhost_user_server {
 	pthread_mutex_t gate;
 	bool wanted;
 	bool stopping;
-	struct vhost_user_alarm alarm; /* of the message thread */
+	struct vhost_user_waiter waiter; /* the message thread */
 	int listen_fd;
 	int news_fd; /* stop, or something of the session is due */
 	int socket;  /* of the frontend, -1: none */
 };
-
-static __thread struct worker *this_worker; /* NULL: this is none */
 
 static void raise_fd(int fd)
 {
@@ -107,17 +105,6 @@ static void news(void *opaque)
 	const struct vhost_user_server *server = opaque;
 
 	raise_fd(server->news_fd);
-}
-
-/* For a worker no system call, as this is on the path of every request. */
-static void set_waiting(void *opaque, bool waiting)
-{
-	const struct vhost_user_server *server = opaque;
-
-	if (this_worker)
-		__atomic_store_n(&this_worker->waits, waiting, __ATOMIC_RELAXED);
-	else
-		vhost_user_alarm_set(&server->alarm, waiting);
 }
 
 static void event(void *opaque, enum vhost_user_event what, const char *text)
@@ -225,8 +212,7 @@ static void *worker_main(void *opaque)
 	struct waiting waiting;
 	bool idle, quit;
 
-	this_worker = worker;
-	vhost_user_interruptible();
+	vhost_user_waiter_init(&worker->waiter, false);
 	do {
 		if (__atomic_load_n(&server->wanted, __ATOMIC_RELAXED)) {
 			pthread_mutex_lock(&server->gate);
@@ -239,6 +225,7 @@ static void *worker_main(void *opaque)
 		if (idle)
 			wait_for_work(worker, &waiting);
 	} while (!quit);
+	vhost_user_waiter_finish(&worker->waiter);
 	return NULL;
 }
 
@@ -254,8 +241,7 @@ static void lock_worker(struct worker *worker)
 		until.tv_nsec %= 1000000000;
 		if (pthread_mutex_clocklock(&worker->lock, CLOCK_MONOTONIC, &until) == 0)
 			return;
-		if (__atomic_load_n(&worker->waits, __ATOMIC_RELAXED))
-			vhost_user_interrupt(worker->thread);
+		vhost_user_interrupt(&worker->waiter);
 	}
 }
 
@@ -449,15 +435,16 @@ static int wait_for_frontend(struct vhost_user_server *server)
 
 int vhost_user_server_run(struct vhost_user_server *server)
 {
-	int error = vhost_user_alarm_init(&server->alarm);
+	int error = vhost_user_waiter_init(&server->waiter, true);
 
-	vhost_user_interruptible();
+	if (error)
+		return error;
 	while (!stopping(server) && !error) {
 		error = wait_for_frontend(server);
 		if (server->socket >= 0)
 			serve(server);
 	}
-	vhost_user_alarm_finish(&server->alarm);
+	vhost_user_waiter_finish(&server->waiter);
 	return error;
 }
 
@@ -505,7 +492,6 @@ static int init(struct vhost_user_server *server, struct virtio_device *device)
 {
 	const struct vhost_user_hooks hooks = {
 		.news = news,
-		.waiting = set_waiting,
 		.event = event,
 		.opaque = server,
 	};

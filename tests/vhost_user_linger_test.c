@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A frontend that passes sockets which take their time to close. Not under valgrind, where a signal
+ * does not end close(2).
+ */
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "support/vhost_stage.h"
+
+static void fill(int fd)
+{
+	static const uint8_t bytes[4096];
+
+	while (send(fd, bytes, sizeof(bytes), MSG_DONTWAIT) > 0)
+		;
+}
+
+/* pair[1] has no room, and pair[0] wants to wait for that when it is closed. Returns false: no network. */
+static bool open_lingering(int pair[2])
+{
+	const struct linger long_time = {.l_onoff = 1, .l_linger = 1000};
+	struct sockaddr_in address = {.sin_family = AF_INET,
+				      .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	socklen_t size = sizeof(address);
+	bool there;
+
+	pair[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	there = bind(listener, (const struct sockaddr *)&address, size) == 0 &&
+		listen(listener, 1) == 0 &&
+		getsockname(listener, (struct sockaddr *)&address, &size) == 0 &&
+		connect(pair[0], (const struct sockaddr *)&address, size) == 0;
+	pair[1] = there ? accept(listener, NULL, NULL) : -1;
+	close(listener);
+	if (!there)
+		return false;
+	fill(pair[0]);
+	assert_int_equal(setsockopt(pair[0], SOL_SOCKET, SO_LINGER, &long_time, sizeof(long_time)),
+			 0);
+	return true;
+}
+
+/* The server's is the last descriptor of it, and is closed with the session. */
+static void test_a_socket_that_lingers_stops_nobody(void **state)
+{
+	struct vhost_stage stage;
+	struct vhost_peer peer;
+	int pair[2];
+
+	(void)state;
+	if (!open_lingering(pair))
+		skip();
+	vhost_stage_serve(&stage, &(struct vhost_user_options){0}, NULL);
+	vhost_stage_connect(&stage, &peer);
+	peer_set_up(&peer);
+	assert_int_equal(peer_tell_fd(&peer, VHOST_USER_SET_VRING_ERR, 0, pair[0]), 0);
+	close(pair[0]);
+	peer_finish(&peer);
+	vhost_stage_connect(&stage, &peer);
+	peer_set_up(&peer);
+	peer_read_sector(&peer, 0);
+	peer_finish(&peer);
+	vhost_stage_finish(&stage);
+	close(pair[1]);
+}
+
+/* It comes with the first bytes of a message that has none, and so is closed. */
+static void test_a_socket_that_nobody_wants_stops_nobody(void **state)
+{
+	const struct vhost_user_header header = {VHOST_USER_SET_OWNER,
+						 VHOST_USER_VERSION | VHOST_USER_NEED_REPLY, 0};
+	struct vhost_stage stage;
+	struct peer_reply reply;
+	struct vhost_peer peer;
+	int pair[2];
+
+	(void)state;
+	if (!open_lingering(pair))
+		skip();
+	vhost_stage_serve(&stage, &(struct vhost_user_options){0}, NULL);
+	vhost_stage_connect(&stage, &peer);
+	peer_set_up(&peer);
+	assert_true(peer_send_bytes(&peer, &header, 4, &pair[0], 1));
+	close(pair[0]);
+	assert_true(
+		peer_send_bytes(&peer, (const uint8_t *)&header + 4, sizeof(header) - 4, NULL, 0));
+	assert_int_equal(peer_receive(&peer, &reply), PEER_REPLY);
+	peer_finish(&peer);
+	vhost_stage_finish(&stage);
+	close(pair[1]);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_a_socket_that_lingers_stops_nobody),
+		cmocka_unit_test(test_a_socket_that_nobody_wants_stops_nobody),
+	};
+
+	return cmocka_run_group_tests_name("vhost_user_linger", tests, NULL, NULL);
+}
