@@ -111,6 +111,7 @@ compiler() {
 run_job() {
 	variant=$1
 	name=$2
+	begin=$(date +%s)
 	log=$logs/$variant.$name.log
 	count=$logs/$variant.$name.count
 	export VQSIM="build/$variant/vqsim"
@@ -146,12 +147,14 @@ run_job() {
 	report "$variant" "$name"
 }
 
-# One line, written at once, so that parallel jobs do not mix.
+# One line, written at once, so that parallel jobs do not mix. What took long says so.
 report() {
+	seconds=$(($(date +%s) - begin))
 	read -r passed failed skipped <"$count"
 	line=$(printf '%-10s  %-24s  %d passed' "$1" "$2" "$passed")
 	[ "$failed" -eq 0 ] || line="$line, $failed FAILED"
 	[ "$skipped" -eq 0 ] || line="$line, $skipped skipped"
+	[ "$seconds" -lt 5 ] || line="$line, $seconds s"
 	echo "$line"
 }
 

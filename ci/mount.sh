@@ -187,7 +187,7 @@ start() {
 	: >"$base/out"
 	"$vqsim" mount "$@" >"$base/out" &
 	server=$!
-	for _ in $(seq 100); do
+	for _ in $(seq 600); do
 		! grep -q '^mounted$' "$base/out" || return 0
 		sleep 0.05
 	done
@@ -202,7 +202,7 @@ ended() {
 		echo "status $status and not $1"
 		return 1
 	}
-	for _ in $(seq 100); do
+	for _ in $(seq 600); do
 		mounted || return 0
 		sleep 0.05
 	done
@@ -282,18 +282,18 @@ life_read_only() {
 # Whoever waits for a lock can be interrupted, and nobody is busy meanwhile.
 life_interrupt() {
 	start ram "$point"
-	flock "$point/file" sleep 4 &
-	holder=$!
-	sleep 0.5
+	exec 8>"$point/file"
+	flock 8
 	before=$(ticks)
 	for signal in INT TERM KILL; do
 		status=0
-		timeout --preserve-status -s "$signal" 0.5 flock "$point/file" true || status=$?
+		timeout --preserve-status -s "$signal" 0.5 flock "$point/file" true 8>&- || status=$?
 		[ "$status" -gt 128 ]
 	done
 	[ "$(ticks)" -le "$((before + 5))" ]
-	wait "$holder"
+	flock -u 8
 	flock -n "$point/file" true
+	exec 8>&-
 	kill "$server"
 	ended 0
 	no_violations
@@ -306,11 +306,11 @@ life_crowd() {
 	flock 8
 	waiting=
 	for _ in $(seq 200); do
-		timeout -s KILL 20 flock "$point/file" true &
+		timeout -s KILL 120 flock "$point/file" true &
 		waiting="$waiting $!"
 	done
 	sleep 1
-	timeout 10 stat -f "$point"
+	timeout 60 stat -f "$point"
 	flock -u 8
 	for process in $waiting; do
 		wait "$process"

@@ -32,7 +32,7 @@
 #define DATA_SIZE 512u
 #define SECTORS   16u
 #define UNTOUCHED 0xee
-#define SLEEP_MAX 10 /* seconds */
+#define SLEEP_MAX 60 /* seconds */
 #define SPINS_MAX 4096u
 #define DOZE      8000u
 #define BUDGET    64u
