@@ -404,6 +404,8 @@ int model_denied(const struct model_step *s, int error);
 bool model_special_bits_free(const struct model_step *s, struct model_node *node);
 /* Whoever the caller is. */
 void model_drop_privileges(const struct model_step *s, struct model_node *node);
+/* Because the guest says so. */
+void model_told_to_drop(const struct model_step *s, struct model_node *node);
 void model_kill_priv(const struct model_step *s, struct model_node *node);
 
 /* open with flags of a node; and what O_TRUNC does. */

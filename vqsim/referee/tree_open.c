@@ -51,7 +51,7 @@ void model_opened(struct model_step *s, struct model_node *node)
 	model_set_size(node, 0);
 	model_written(s, node, true);
 	if (s->args->fuse_flags & FUSE_OPEN_KILL_SUIDGID)
-		model_drop_privileges(s, node);
+		model_told_to_drop(s, node);
 }
 
 void model_apply_open(struct model_step *s)

@@ -256,12 +256,20 @@ static void lose(struct model_step *s, struct model_name *name)
 	model_name_remove(s->tree, name);
 }
 
-/* One of both is not known: what the names stand for now is not either. */
+/* One of both is not known: what the old name stands for now is not either. */
 static void move_unknown(struct model_step *s, const struct move *m)
 {
+	struct model_node *node = m->name ? m->name->node : NULL;
+
+	if (node)
+		node->pins++;
 	model_unnamed_somebody(s);
 	lose(s, m->name);
 	lose(s, m->target);
+	if (node) {
+		model_name_add(s->tree, m->to, s->args->new_name, node);
+		node->pins--;
+	}
 	m->to->complete = m->from->complete = false;
 	m->to->attr_known = m->from->attr_known = false;
 	/* Two names of one file stay as they are. */
@@ -279,7 +287,7 @@ void model_apply_rename(struct model_step *s)
 		return;
 	if (m.name && m.target && m.name->node == m.target->node)
 		return;
-	if (!m.name || (m.exchange && !m.target)) {
+	if (!m.name || (!m.target && (m.exchange || !m.to->complete))) {
 		move_unknown(s, &m);
 		return;
 	}

@@ -135,6 +135,15 @@ void model_drop_privileges(const struct model_step *s, struct model_node *node)
 		node->mode &= ~(uint32_t)S_ISGID;
 }
 
+void model_told_to_drop(const struct model_step *s, struct model_node *node)
+{
+	/* Whether a guest that tells so of root means root's own groups alone is free. */
+	if ((s->tree->options.freedom & VQSIM_TREE_TRUSTING) && s->uid == 0 &&
+	    (node->mode & S_ISGID))
+		node->attr_known = false;
+	model_drop_privileges(s, node);
+}
+
 static void set_owners(struct model_step *s, struct model_node *node, uint32_t valid)
 {
 	if (!S_ISDIR(node->mode))
@@ -192,7 +201,7 @@ void model_apply_setattr(struct model_step *s)
 	if (valid & FATTR_SIZE)
 		set_size(s, node);
 	if ((valid & FATTR_KILL_SUIDGID) && S_ISREG(node->mode))
-		model_drop_privileges(s, node);
+		model_told_to_drop(s, node);
 	if (valid & OWNERS)
 		set_owners(s, node, valid);
 	if (valid & FATTR_MODE)
