@@ -5,7 +5,9 @@
  * fill the counter, and so make the next call of ours wait. An eventfd cannot be asked not to
  * wait in any other way. So a call may wait, and whoever needs its thread interrupts it, by a signal
  * whose handler does nothing. The signal may come just before the call begins to wait: it is sent
- * again and again until the call is over. That is so for close(2) too: a socket may take its time.
+ * again and again until the call is over. That is so for close(2) too, as a socket may take its
+ * time, and for whatever else closes the last descriptor of one: descriptors on their way to us
+ * are closed with the socket that they are in, or as they arrive, where there is no room for them.
  *
  * A call that was interrupted has waited, which no other frontend makes it do: its descriptor is
  * not used again. So one is waited for once.
@@ -17,6 +19,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -93,6 +96,18 @@ void vhost_user_close(int fd)
 	set_waiting(true);
 	close(fd);
 	set_waiting(false);
+}
+
+ssize_t vhost_user_recvmsg(int socket, struct msghdr *head)
+{
+	ssize_t size;
+
+	set_waiting(true);
+	size = recvmsg(socket, head, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	if (size < 0)
+		size = -errno;
+	set_waiting(false);
+	return size;
 }
 
 /* Interruptions */

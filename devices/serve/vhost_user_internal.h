@@ -18,6 +18,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 #include <time.h>
 
 #include "../guest_memory.h"
@@ -333,8 +334,11 @@ int vhost_user_write(const struct vhost_user_session *session, int fd, const voi
 		     size_t size);
 int vhost_user_read(const struct vhost_user_session *session, int fd, void *bytes, size_t size);
 
-/* Close one that is or was the frontend's. */
+/* Close one that is or was the frontend's, or the socket through which it passes them. */
 void vhost_user_close(int fd);
+
+/* What there is of a message and of the descriptors with it. Returns the size, or -errno. */
+ssize_t vhost_user_recvmsg(int socket, struct msghdr *head);
 
 /* Until a call that waits for a frontend is interrupted, and between two attempts at it. */
 #define VHOST_USER_PATIENCE_NS 20000000

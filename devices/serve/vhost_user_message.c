@@ -66,10 +66,10 @@ static enum vhost_user_receipt read_piece(struct vhost_user_receiver *receiver, 
 	ssize_t got;
 
 	do
-		got = recvmsg(socket, &head, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	while (got < 0 && errno == EINTR);
+		got = vhost_user_recvmsg(socket, &head);
+	while (got == -EINTR);
 	if (got < 0)
-		return errno == EAGAIN ? VHOST_USER_LATER : VHOST_USER_CLOSED;
+		return got == -EAGAIN ? VHOST_USER_LATER : VHOST_USER_CLOSED;
 	collect_fds(&head, &with);
 	/* They belong to the first byte of a message, and to no other. */
 	if ((head.msg_flags & MSG_CTRUNC) || (with.fd_count > 0 && receiver->got > 0)) {

@@ -390,7 +390,7 @@ static void serve(struct vhost_user_server *server)
 	end_workers(server);
 	vhost_user_session_close(&server->session);
 	vhost_user_receiver_drop(&server->receiver);
-	close(server->socket);
+	vhost_user_close(server->socket);
 	server->socket = -1;
 	event(server, VHOST_USER_DISCONNECTED, "the frontend is gone");
 }
