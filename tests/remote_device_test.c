@@ -3,6 +3,7 @@
  * A disk in another process as a virtio_device: what the guest, the referee and the rules of the
  * contract get to see of it.
  */
+#include <endian.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -187,6 +188,7 @@ static void settings_are_passed_on(void **state)
 static void a_backend_goes_and_another_comes(void **state)
 {
 	struct stage stage;
+	uint64_t capacity;
 
 	(void)state;
 	SERVE_RAM(&stage.served);
@@ -198,6 +200,11 @@ static void a_backend_goes_and_another_comes(void **state)
 	assert_int_equal(do_one(&stage, VIRTIO_BLK_T_IN, 0, BLOCK), -1);
 	assert_true(vqsim_guest_needs_reset(&stage.guest));
 	SERVE_RAM(&stage.served);
+	vqsim_guest_reset(&stage.guest);
+	assert_int_equal(virtio_transport_config_read(&stage.guest.link.transport, 0, &capacity,
+						      sizeof(capacity)),
+			 0);
+	assert_int_equal(le64toh(capacity), 2048);
 	vqsim_disk_finish(&stage.disk);
 	assert_int_equal(vqsim_disk_init(&stage.disk, &stage.referee, 1 << 20), 0);
 	stage_up(&stage, VIRTIO_FEATURE(VIRTIO_BLK_F_FLUSH));

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "devices/serve/vhost_user_wire.h"
+#include "tests/support/fake_backend.h"
 #include "tests/support/served.h"
 #include "tests/support/vhost_relay.h"
 #include "vqsim/suite/suite.h"
@@ -64,7 +66,7 @@ static void expect_failed(const struct tally *tally, const char *clause)
 
 static void a_relay_changes_nothing(void **state)
 {
-	struct tally tally = check(RELAY_RIGHT, "reset_*", "*,1x16");
+	struct tally tally = check(RELAY_RIGHT, "reset_*", "*,direct,1x16");
 
 	(void)state;
 	expect_passed(&tally);
@@ -73,11 +75,11 @@ static void a_relay_changes_nothing(void **state)
 
 static void rings_that_outlive_a_reset(void **state)
 {
-	struct tally tally = check(RELAY_DEAF, "reset_leaves_alone", "*,1x16");
+	struct tally tally = check(RELAY_DEAF, "reset_leaves_alone", "*,direct,1x16");
 
 	(void)state;
 	expect_failed(&tally, "RESET-D-02");
-	tally = check(RELAY_DEAF, "reset_forgets_rings", "*,1x16");
+	tally = check(RELAY_DEAF, "reset_forgets_rings", "*,direct,1x16");
 	expect_failed(&tally, "RESET-DX-01");
 }
 
@@ -100,6 +102,36 @@ static void a_status_that_nobody_keeps(void **state)
 	assert_int_equal(tally.counts[VQSIM_PASSED] + tally.counts[VQSIM_FAILED], 0);
 }
 
+/* What a backend does not have of the protocol decides what can be said of it. */
+static void what_is_hidden_is_known(void **state)
+{
+	static const struct {
+		uint64_t protocol;
+		bool no_config, no_status, no_answer;
+	} rows[] = {
+		{VIRTIO_FEATURE(VHOST_USER_PROTOCOL_F_MQ), true, true, true},
+		{VIRTIO_FEATURE(VHOST_USER_PROTOCOL_F_CONFIG), false, true, true},
+		{VIRTIO_FEATURE(VHOST_USER_PROTOCOL_F_REPLY_ACK), true, true, false},
+		{VIRTIO_FEATURE(VHOST_USER_PROTOCOL_F_STATUS), true, false, false},
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct fake_backend backend = {.protocol_features = rows[i].protocol};
+		struct vqsim_subject subject;
+		char name[80];
+
+		fake_backend_start(&backend);
+		snprintf(name, sizeof(name), "vhost-user:%s", backend.path);
+		assert_int_equal(vqsim_subject_remote_init(&subject, name, NULL, NULL), 0);
+		assert_int_equal(subject.no_config, rows[i].no_config);
+		assert_int_equal(subject.no_status, rows[i].no_status);
+		assert_int_equal(subject.no_answer, rows[i].no_answer);
+		vqsim_subject_finish(&subject);
+		fake_backend_finish(&backend);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -107,6 +139,7 @@ int main(void)
 		cmocka_unit_test(rings_that_outlive_a_reset),
 		cmocka_unit_test(a_status_that_outlives_a_reset),
 		cmocka_unit_test(a_status_that_nobody_keeps),
+		cmocka_unit_test(what_is_hidden_is_known),
 	};
 
 	setenv("VQSIM_VIOLATIONS", "", 1);

@@ -95,9 +95,9 @@ bool vqsim_remote_has_config(const struct virtio_device *device);
 int vqsim_remote_status(struct virtio_device *device);
 
 /*
- * Give the backend the time to do what it may still be about, and pass on what comes of it: it
- * has answered a message for each queue, then a few ms went by, and it answers still. A queue that was
- * stopped is kicked first, as by a driver of its last life that has not understood.
+ * Give the backend time for what it may still be about to do, and pass on what comes of it: some
+ * ms, before each of which and at the end it answers as many messages as it has queues. A queue
+ * that was stopped is kicked first, as by a driver of its last life that has not understood.
  */
 void vqsim_remote_linger(struct virtio_device *device);
 

@@ -115,6 +115,8 @@ struct remote {
 
 	enum vqsim_remote_look (*look)(void *opaque, uint16_t queue);
 	void *opaque;
+	unsigned sleeps;
+	bool alert; /* what is waited for comes soon: not worth a sleep */
 };
 
 static inline struct remote *remote_of(struct virtio_device *device)

@@ -7,12 +7,14 @@
  * has under way then (a notification that nobody waits for) is over when it has answered a
  * message about the queue: backends hold the queue for that.
  */
+#define _GNU_SOURCE /* ppoll */
 #include <endian.h>
 #include <errno.h>
 #include <poll.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <linux/virtio_config.h>
@@ -23,12 +25,22 @@
 #define OWE_MAX     1000
 #define UNKNOWN_MAX 30
 
-/* Looks at the ring before the thread goes to sleep for a notification. */
-#define SPINS         2000u
-#define SPINS_AT_ONCE 64u
+/* Looks at the ring at once, and for how long before the thread goes to sleep. */
+#define SPINS    64u
+#define ALERT_NS 100000u
 
-/* How long it may take until what a backend does unasked is seen, ms. */
-#define LINGER 5
+/* Sleeps after which it tries again to do without. */
+#define TRY_EACH 16u
+
+/* The first sleep and the longest, ns: not all that is waited for is told of. */
+#define NAP_MIN 100000
+#define NAP_MAX 1000000
+
+/*
+ * How long it may take until what a backend does unasked is seen: ms, with an answer before each of
+ * them, which takes the longer the busier the machine is.
+ */
+#define LINGER 6
 
 static void close_fds(struct remote_queue *queue)
 {
@@ -257,17 +269,31 @@ void remote_kick(struct virtio_device *device, uint16_t index, uint32_t data)
 		remote_pass_on(remote); /* it never reads them: there are enough of them */
 }
 
-/* Until something comes from the backend, at most for ms. */
-static void sleep_for(struct remote *remote, uint16_t index, int ms)
+static uint64_t now_ns(void)
 {
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/*
+ * Until something comes from the backend, at most for ns. After a short sleep it is better to stay
+ * awake the next time; and now and then to see whether it has become better.
+ */
+static void sleep_for(struct remote *remote, uint16_t index, long ns)
+{
+	const struct timespec limit = {.tv_nsec = ns};
 	struct pollfd ready[] = {
 		{.fd = remote->queues[index].call_fd, .events = POLLIN},
 		{.fd = remote->queues[index].error_fd, .events = POLLIN},
 		{.fd = remote->channel.fd, .events = POLLIN},
 		{.fd = remote->channel.backend_fd, .events = POLLIN},
 	};
+	uint64_t start = now_ns();
+	bool came = ppoll(ready, sizeof(ready) / sizeof(ready[0]), &limit, NULL) > 0;
 
-	poll(ready, sizeof(ready) / sizeof(ready[0]), ms);
+	remote->alert = (came && now_ns() - start < ALERT_NS) || ++remote->sleeps % TRY_EACH == 0;
 }
 
 /* Everything that it sent so far. */
@@ -285,8 +311,7 @@ static enum vqsim_remote_look look(const struct remote *remote, uint16_t index)
 	return remote->look ? remote->look(remote->opaque, index) : VQSIM_REMOTE_AT_REST;
 }
 
-/* The driver's side of the ring first, which costs nothing. */
-static enum vqsim_remote_look look_often(const struct remote *remote, uint16_t index)
+static enum vqsim_remote_look look_some(const struct remote *remote, uint16_t index)
 {
 	enum vqsim_remote_look seen = look(remote, index);
 
@@ -294,10 +319,26 @@ static enum vqsim_remote_look look_often(const struct remote *remote, uint16_t i
 #if defined(__x86_64__) || defined(__i386__)
 		__builtin_ia32_pause();
 #endif
-		/* The backend may have but this processor. */
-		if (i % SPINS_AT_ONCE == 0)
-			sched_yield();
 		seen = look(remote, index);
+	}
+	return seen;
+}
+
+/*
+ * The driver's side of the ring first, which costs nothing, while that is short. Where others want
+ * the processor too, a yield takes as long as all their turns: then sleep is better, whose end does not wait
+ * for them.
+ */
+static enum vqsim_remote_look look_often(struct remote *remote, uint16_t index)
+{
+	enum vqsim_remote_look seen = look_some(remote, index);
+	uint64_t start = now_ns();
+
+	while (remote->alert && seen == VQSIM_REMOTE_OWES) {
+		/* The backend may have but this processor. */
+		sched_yield();
+		seen = look_some(remote, index);
+		remote->alert = now_ns() - start < ALERT_NS;
 	}
 	return seen;
 }
@@ -305,6 +346,7 @@ static enum vqsim_remote_look look_often(const struct remote *remote, uint16_t i
 static enum virtio_progress work(struct remote *remote, uint16_t index)
 {
 	uint64_t start = remote_now();
+	long nap = NAP_MIN;
 	bool turn = false;
 
 	for (;;) {
@@ -323,7 +365,8 @@ static enum virtio_progress work(struct remote *remote, uint16_t index)
 		if (turn)
 			wait_for_turn(remote, index);
 		else
-			sleep_for(remote, index, 1);
+			sleep_for(remote, index, nap);
+		nap = nap < NAP_MAX / 2 ? 2 * nap : NAP_MAX;
 	}
 }
 
@@ -340,22 +383,35 @@ enum virtio_progress remote_progress(struct virtio_device *device, uint16_t inde
 	return work(remote, index);
 }
 
-void vqsim_remote_linger(struct virtio_device *device)
+/* An answer for each queue: a backend may have a thread for each, which has a turn meanwhile. */
+static void ask_all(struct remote *remote)
 {
-	const uint64_t one = 1;
-	struct remote *remote = remote_of(device);
 	uint64_t value;
 
-	for (uint16_t i = 0; i < remote->queue_count; i++) {
-		struct remote_queue *queue = &remote->queues[i];
-
-		if (queue->has_fds && !queue->started && write(queue->kick_fd, &one, 8) < 0)
-			drain(queue->kick_fd);
+	for (uint16_t i = 0; i < remote->queue_count; i++)
 		remote_ask_u64(&remote->channel, VHOST_USER_GET_FEATURES, &value);
+}
+
+static void kick_stopped(const struct remote_queue *queue)
+{
+	const uint64_t one = 1;
+
+	if (queue->has_fds && !queue->started && write(queue->kick_fd, &one, sizeof(one)) < 0)
+		drain(queue->kick_fd); /* there are enough of them: it does not read them */
+}
+
+void vqsim_remote_linger(struct virtio_device *device)
+{
+	struct remote *remote = remote_of(device);
+
+	for (uint16_t i = 0; i < remote->queue_count; i++)
+		kick_stopped(&remote->queues[i]);
+	for (unsigned ms = 0; ms < LINGER; ms++) {
+		ask_all(remote);
+		poll(NULL, 0, 1);
 	}
-	poll(NULL, 0, LINGER);
 	/* Some notice what is wrong with them, and go, only at the next message. */
-	remote_ask_u64(&remote->channel, VHOST_USER_GET_FEATURES, &value);
+	ask_all(remote);
 	for (uint16_t i = 0; i < remote->queue_count; i++)
 		if (remote->queues[i].has_fds)
 			hear(remote, i);

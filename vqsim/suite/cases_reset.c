@@ -18,7 +18,8 @@
 #define BACKLOG_BYTES 512u
 
 /* Of a reset at work, with a device whose pace is its own: it may be done already, or not begin before. */
-#define TRIES 16u
+#define TRIES 8u
+#define LIVES 4u
 
 /* 0 too if the device keeps none of its own. */
 static uint8_t own_status(const struct vqsim_suite *s)
@@ -241,7 +242,7 @@ static void forgets(struct vqsim_suite *s)
 }
 
 /* A second life in which no queue is enabled: the rings of the first one are none of it. */
-static void forgets_rings(struct vqsim_suite *s)
+static void forgets_rings_once(struct vqsim_suite *s)
 {
 	struct vqsim_guest_config config = vqsim_suite_config(s);
 	struct remains remains;
@@ -262,6 +263,12 @@ static void forgets_rings(struct vqsim_suite *s)
 	look_around(s);
 	SUITE_EXPECT(s, are_left(&remains),
 		     "a ring of the life before is not used after DRIVER_OK");
+}
+
+static void forgets_rings(struct vqsim_suite *s)
+{
+	for (unsigned i = s->subject->ops->linger ? LIVES : 1; i > 0; i--)
+		forgets_rings_once(s);
 }
 
 static void up_with_ring_reset(struct vqsim_suite *s)
