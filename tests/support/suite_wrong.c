@@ -67,7 +67,8 @@ static void judge(const struct vqsim_wrong *row, const struct tally *tally,
 		  const struct tally *bare, struct suite_verdict *verdict)
 {
 	verdict->right = row->tolerated ? tally->passed > 0 && tally->failed == 0
-					: tally->blamed > 0 && bare->blamed == 0;
+					: tally->blamed > 0 && bare->passed + bare->failed > 0 &&
+						  bare->blamed == 0;
 	snprintf(verdict->words, sizeof(verdict->words),
 		 "%s: passed at %u points, failed at %u, for %s at %u, "
 		 "%s with a bring-up alone; last: %s %s",

@@ -75,8 +75,7 @@ static void pass(int fd, const struct message *message)
 		       message->fd_count * sizeof(int));
 	}
 	/* A side that has gone away is noticed where it is listened to. */
-	if (sendmsg(fd, &out, MSG_NOSIGNAL) < 0)
-		return;
+	sendmsg(fd, &out, MSG_NOSIGNAL);
 	for (unsigned i = 0; i < message->fd_count; i++)
 		close(message->fds[i]);
 }

@@ -2,8 +2,8 @@
 #include "cli.h"
 
 #include <ctype.h>
-#include <stdarg.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -261,23 +261,26 @@ static void expect_bytes(const struct vqsim_suite *suite, const struct vqsim_sui
 		bytes[io->data_size - at] = 0; /* the status */
 }
 
-/* Of the first size bytes that are writable: the first that is not as it must be, or size. */
+/*
+ * Of the first size bytes that are writable: the first that is not as it must be, or size. Copied
+ * first: a device that is not done may change them.
+ */
 static uint32_t first_wrong(const struct vqsim_suite *suite, const struct vqsim_suite_io *io,
 			    uint32_t size, uint8_t *expected)
 {
-	uint8_t bytes[CHUNK];
+	uint8_t bytes[CHUNK], found[CHUNK];
 
 	for (uint32_t at = 0; at < size; at += CHUNK) {
-		uint32_t part = size - at < CHUNK ? size - at : CHUNK;
+		uint32_t part = size - at < CHUNK ? size - at : CHUNK, same = 0;
 
 		expect_bytes(suite, io, at, bytes, part);
-		if (memcmp(io->data + at, bytes, part) == 0)
+		memcpy(found, io->data + at, part);
+		if (memcmp(found, bytes, part) == 0)
 			continue;
-		for (uint32_t i = 0;; i++) {
-			*expected = bytes[i];
-			if (io->data[at + i] != bytes[i])
-				return at + i;
-		}
+		while (found[same] == bytes[same])
+			same++;
+		*expected = bytes[same];
+		return at + same;
 	}
 	return size;
 }
