@@ -269,12 +269,17 @@ static int opens_its_root(const char *path)
 static void a_disk_has_no_files(void **state)
 {
 	struct walled walled = {.act = opens_its_root};
+	int end;
 
 	(void)state;
 	if (!walled_sanitized())
 		assert_int_equal(walled_run(&walled), 0);
 	walled.act = opens_a_file;
-	assert_int_equal(walled_run(&walled), 0);
+	end = walled_run(&walled);
+	/* Then only the mounts hide files: what a sanitizer may do the calls let through. */
+	if (walled_sanitized() && !(walled.parts & SANDBOX_MOUNTS))
+		skip();
+	assert_int_equal(end, 0);
 }
 
 /* The canary of a tree. */

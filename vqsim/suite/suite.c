@@ -16,10 +16,10 @@
 
 /* No larger than the cases need: AddressSanitizer's shadow of it is written for each of them. */
 static const struct vqsim_region regions[VQSIM_SUITE_REGIONS] = {
-	[VQSIM_SUITE_LOW] = {.gpa = 12 * MEBIBYTE, .size = 4 * MEBIBYTE},
+	[VQSIM_SUITE_LOW] = {.gpa = 14 * MEBIBYTE, .size = 2 * MEBIBYTE},
 	[VQSIM_SUITE_NEXT] = {.gpa = 16 * MEBIBYTE, .size = 1 * MEBIBYTE},
 	[VQSIM_SUITE_APART] = {.gpa = 32 * MEBIBYTE, .size = 1 * MEBIBYTE},
-	[VQSIM_SUITE_HIGH] = {.gpa = 5120 * MEBIBYTE, .size = 2 * MEBIBYTE},
+	[VQSIM_SUITE_HIGH] = {.gpa = 5120 * MEBIBYTE, .size = 1 * MEBIBYTE},
 };
 
 /* What is known of the subject before any case runs. */
