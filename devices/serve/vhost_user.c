@@ -275,8 +275,8 @@ void vhost_user_session_close(struct vhost_user_session *session)
 	session->protocol_features = 0;
 	session->format_known = false;
 	session->packed = false;
-	session->config_due = false;
-	session->memory_lost = false;
+	__atomic_store_n(&session->config_due, false, __ATOMIC_RELEASE);
+	__atomic_store_n(&session->memory_lost, false, __ATOMIC_RELAXED);
 }
 
 void vhost_user_session_finish(struct vhost_user_session *session)

@@ -29,10 +29,10 @@
  * turn, however long the device takes for it; while a request never ends, nor does that wait.
  *
  * A known limit: a frontend that can hold up the kernel can stop the server, which then ends by
- * SIGKILL alone, but not harm it. It takes a file of a FUSE file system of its own that does not
- * answer, which need not even be its memory: to close a descriptor asks the file system that it
- * is of, and so whoever may pass descriptors to a process can stop it. Or it takes a pipe or
- * socket for kicks, from which the frontend reads into a page that is never there (userfaultfd).
+ * SIGKILL alone, but cannot harm it. One way is any descriptor of a FUSE file system of its own
+ * that does not answer, be it memory or not: even closing one asks its file system, so whoever may
+ * pass descriptors to a process can stop it. Another is a pipe or socket for kicks from which the
+ * frontend reads into a page that is never there (userfaultfd).
  *
  * Threads: vhost_user_server_run makes a thread for each queue that is started, and takes the
  * messages on its own. Calls of one server come from one thread, but for
@@ -61,7 +61,7 @@ enum vhost_user_event {
 	VHOST_USER_BROKEN,  /* a ring or the memory under it: the device needs a reset */
 };
 
-/* A zeroed member means the default, and NULL for the whole that all do. */
+/* A zeroed member means the default; NULL in place of the struct means all defaults. */
 struct vhost_user_options {
 	uint64_t hidden_features; /* of the device, not offered */
 	bool poll;                /* look at the rings all the time: a busy thread for each queue */

@@ -9,8 +9,9 @@
  * time, and for whatever else closes the last descriptor of one: descriptors on their way to us
  * are closed with the socket that they are in, or as they arrive, where there is no room for them.
  *
- * A call that was interrupted has waited, which no other frontend makes it do: its descriptor is
- * not used again. So one is waited for once.
+ * Only a hostile frontend makes a call wait: when it was interrupted, its descriptor is not used
+ * again, so that each is waited for once. (One for errors is kept, and used once in the life of a
+ * driver.)
  */
 #define _GNU_SOURCE
 
@@ -27,7 +28,7 @@
 #define sigev_notify_thread_id _sigev_un._tid
 #endif
 
-/* Which this process may have had no other use for. */
+/* Ignored by default: a process is unlikely to have a use for it already. */
 #define INTERRUPT SIGURG
 
 /* What has no type is in no file system: an eventfd. Linux as a process has sockets. */

@@ -343,7 +343,7 @@ ssize_t vhost_user_recvmsg(int socket, struct msghdr *head);
 /* Until a call that waits for a frontend is interrupted, and between two attempts at it. */
 #define VHOST_USER_PATIENCE_NS 20000000
 
-/* A thread that makes such calls. A zeroed one is nobody's, and can be interrupted. */
+/* A thread that makes such calls. A zeroed one is no thread: to interrupt it does nothing. */
 struct vhost_user_waiter {
 	pthread_t thread;
 	timer_t timer;

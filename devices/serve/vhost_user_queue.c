@@ -86,7 +86,7 @@ void vhost_user_queue_notify(struct vhost_user_session *session, uint16_t index)
 		call(session, queue);
 }
 
-/* From several threads at a time, so none of them is closed here; but the first that blocks is the last. */
+/* From several threads at a time: one that blocks is not closed here, but none is tried after it. */
 void vhost_user_queues_tell_error(struct vhost_user_session *session)
 {
 	for (uint16_t i = 0; i < session->queue_count; i++)

@@ -20,7 +20,7 @@
  * been closed: then the wait is for nothing, or for something else, and ends by the wake-up.
  *
  * A hostile frontend can make a worker wait while it has the lock (vhost_user_descriptor.c). It is
- * left in peace until the message thread needs the lock. That one has a timer for its own calls.
+ * left in peace until the message thread needs the lock, which has a timer for its own calls.
  */
 #define _GNU_SOURCE
 
