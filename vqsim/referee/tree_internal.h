@@ -374,6 +374,8 @@ void model_name_remove(struct vqsim_tree *tree, struct model_name *name);
 void model_name_set(struct vqsim_tree *tree, struct model_name *name, struct model_node *node);
 /* One name less of a node: its links and time of change. */
 void model_unnamed(struct model_step *s, struct model_node *node);
+/* All of them: it has no other. */
+bool model_knows_names(const struct vqsim_tree *tree, const struct model_node *node);
 /* A name that is not known went, or changed its place: whoever may have had it is another now. */
 void model_unnamed_somebody(struct model_step *s);
 /* It was removed; or where it is has been forgotten, and then it may have been. */

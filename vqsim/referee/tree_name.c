@@ -180,8 +180,7 @@ void model_unnamed(struct model_step *s, struct model_node *node)
 	model_moved(s, node, MODEL_CTIME);
 }
 
-/* It may have names that the model does not know. */
-static bool is_known_everywhere(const struct vqsim_tree *tree, const struct model_node *node)
+bool model_knows_names(const struct vqsim_tree *tree, const struct model_node *node)
 {
 	uint64_t links = S_ISDIR(node->mode) ? !node->dead : node->nlink;
 
@@ -191,7 +190,7 @@ static bool is_known_everywhere(const struct vqsim_tree *tree, const struct mode
 void model_unnamed_somebody(struct model_step *s)
 {
 	for (struct model_node *node = s->tree->all; node; node = node->next_of_all) {
-		if (is_known_everywhere(s->tree, node))
+		if (model_knows_names(s->tree, node))
 			continue;
 		node->attr_known = false;
 		model_may(s, node, MODEL_CTIME);

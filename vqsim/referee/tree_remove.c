@@ -217,6 +217,12 @@ static void exchange(struct model_step *s, const struct move *m)
 	node->pins--;
 }
 
+/* The new name is perhaps one of the same file, which then has both. */
+static bool may_be_nothing(const struct model_step *s, const struct move *m)
+{
+	return !m->to->complete && !model_knows_names(s->tree, m->name->node);
+}
+
 static void leave_whiteout(struct model_step *s, const struct move *m)
 {
 	struct model_node *whiteout = model_node_new(s->tree, S_IFCHR);
@@ -237,6 +243,9 @@ static void move(struct model_step *s, const struct move *m)
 			m->to->nlink--;
 		model_unnamed(s, m->target->node);
 		model_name_remove(s->tree, m->target);
+	} else if (!m->to->complete) {
+		model_unnamed_somebody(s);
+		m->to->attr_known &= !is_dir(m->name);
 	}
 	reparent(node, m->from, m->to);
 	node->pins++;
@@ -287,7 +296,7 @@ void model_apply_rename(struct model_step *s)
 		return;
 	if (m.name && m.target && m.name->node == m.target->node)
 		return;
-	if (!m.name || (!m.target && (m.exchange || !m.to->complete))) {
+	if (!m.name || (!m.target && (m.exchange || may_be_nothing(s, &m)))) {
 		move_unknown(s, &m);
 		return;
 	}
