@@ -12,8 +12,9 @@
  * Spoken are: MQ, LOG_SHMFD, REPLY_ACK, BACKEND_REQ, CONFIG, INFLIGHT_SHMFD, RESET_DEVICE,
  * CONFIGURE_MEM_SLOTS (509) and STATUS; split and packed rings. Not spoken are other byte orders
  * than this machine's, post-copy, and notifications in band, for which a frontend would give up
- * its descriptors. A ring that was given no descriptor for kicks is polled. INFLIGHT_SHMFD is not
- * offered for a device whose state dies with its process (virtio_device_ops.instance_bound).
+ * its descriptors. A ring that was given no descriptor for kicks is polled. INFLIGHT_SHMFD and STATUS
+ * are not offered for a device whose state dies with its process (virtio_device_ops.instance_bound):
+ * QEMU writes status 0 when it pauses a machine, which goes on with that state later.
  *
  * Without STATUS nobody says when the driver is ready or begins anew: SET_FEATURES says both, the
  * latter if the features are others, or the device needs a reset, and no ring is running.

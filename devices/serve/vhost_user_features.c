@@ -14,10 +14,16 @@
 	(OFFER(MQ) | OFFER(LOG_SHMFD) | OFFER(REPLY_ACK) | OFFER(BACKEND_REQ) | OFFER(CONFIG) | \
 	 OFFER(INFLIGHT_SHMFD) | OFFER(RESET_DEVICE) | OFFER(CONFIGURE_MEM_SLOTS) | OFFER(STATUS))
 
-/* A device whose state dies with this process has no use for areas that outlive it. */
+/*
+ * Not of a device whose state dies with this process: that has no use for areas that outlive it. And
+ * QEMU sends status 0 whenever it stops the rings, also for a pause of the machine, after which the
+ * guest goes on with what it had built up. RESET_DEVICE is sent for what is a reset.
+ */
+#define NOT_BOUND (OFFER(INFLIGHT_SHMFD) | OFFER(STATUS))
+
 static uint64_t protocol_features(const struct vhost_user_session *session)
 {
-	return session->device->ops->instance_bound ? PROTOCOL_FEATURES & ~OFFER(INFLIGHT_SHMFD)
+	return session->device->ops->instance_bound ? PROTOCOL_FEATURES & ~NOT_BOUND
 						    : PROTOCOL_FEATURES;
 }
 
