@@ -27,7 +27,7 @@ case ${1:-} in
 --peer) vqsim=$VQSIM ;;
 *) vqsim=$(realpath "${1:-${VQSIM:-build/vqsim}}") ;;
 esac
-limit=${TIMEOUT:-600}
+limit=${TIMEOUT:-900}
 virtiofsd=/usr/lib/qemu/virtiofsd
 # A few requests of each case fill a small ring; the larger one shows nothing else.
 points='*x16'

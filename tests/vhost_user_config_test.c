@@ -77,7 +77,7 @@ static void test_the_reply_is_as_long_as_the_request(void **state)
 	assert_int_equal(config.bytes[0], 0);
 }
 
-/* Like CONF-10, which is the kernel's. */
+/* CONF-10 was a bug of the kernel's: what reaches past the end. */
 static void test_what_cannot_be_read_has_size_0(void **state)
 {
 	struct vhost_stage *stage = *state;

@@ -90,7 +90,7 @@ bool vqsim_remote_has_config(const struct virtio_device *device);
 
 /*
  * The status byte that the backend keeps, which is not the one that a driver sees. Returns it;
- * -ENOTSUP: it keeps none; as vqsim_remote_create.
+ * -ENOTSUP: it keeps none; another -errno as vqsim_remote_create.
  */
 int vqsim_remote_status(struct virtio_device *device);
 

@@ -11,11 +11,15 @@
 #include <string.h>
 #include <sys/inotify.h>
 #include <sys/mount.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "dir_share.h"
 
 #define NOBODY 65534u
+
+/* What a large share may take: a page for each of very many files. */
+#define ROOM (UINT64_C(1) << 30)
 
 #define LISTED (uint32_t)(IN_ISDIR | IN_OPEN | IN_ACCESS | IN_CLOSE_NOWRITE)
 
@@ -85,9 +89,18 @@ void share_begin(struct dir_share *share)
 	begin_below(share, tmp != NULL ? tmp : "/tmp");
 }
 
+/* In a container /dev/shm is often of 64 MiB. */
+static bool has_room(const char *path)
+{
+	struct statvfs fs;
+
+	return access(path, W_OK) == 0 && statvfs(path, &fs) == 0 &&
+	       (uint64_t)fs.f_bavail * fs.f_frsize >= ROOM;
+}
+
 void share_begin_large(struct dir_share *share)
 {
-	if (access("/dev/shm", W_OK) == 0)
+	if (has_room("/dev/shm"))
 		begin_below(share, "/dev/shm");
 	else
 		share_begin(share);

@@ -17,7 +17,10 @@
 #define TABLE_MAX     (16u * 128u)
 #define BACKLOG_BYTES 512u
 
-/* Of a reset at work, with a device whose pace is its own: it may be done already, or not begin before. */
+/*
+ * Attempts at a reset at work, and at lives after one, where the device sets its own pace: in one it may
+ * have done all that it was told of, in another not have begun.
+ */
 #define TRIES 8u
 #define LIVES 4u
 

@@ -162,7 +162,8 @@ static void forget_tree(struct vqsim_suite *suite)
 		return;
 	suite->of_tree = false;
 	suite->outcome->result = VQSIM_PASSED;
-	suite->reported &= !suite->report;
+	if (suite->report)
+		suite->reported = false;
 	free(suite->report);
 	suite->report = NULL;
 }
