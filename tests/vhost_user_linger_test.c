@@ -3,45 +3,10 @@
  * A frontend that passes sockets which take their time to close. Not under valgrind, where a signal
  * does not end close(2).
  */
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
+#include "support/lingering.h"
 #include "support/vhost_stage.h"
-
-static void fill(int fd)
-{
-	static const uint8_t bytes[4096];
-
-	while (send(fd, bytes, sizeof(bytes), MSG_DONTWAIT) > 0)
-		;
-}
-
-/* pair[1] has no room, and pair[0] wants to wait for that when it is closed. Returns false: no network. */
-static bool open_lingering(int pair[2])
-{
-	const struct linger long_time = {.l_onoff = 1, .l_linger = 1000};
-	struct sockaddr_in address = {.sin_family = AF_INET,
-				      .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	socklen_t size = sizeof(address);
-	bool there;
-
-	pair[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	there = bind(listener, (const struct sockaddr *)&address, size) == 0 &&
-		listen(listener, 1) == 0 &&
-		getsockname(listener, (struct sockaddr *)&address, &size) == 0 &&
-		connect(pair[0], (const struct sockaddr *)&address, size) == 0;
-	pair[1] = there ? accept(listener, NULL, NULL) : -1;
-	close(listener);
-	if (!there)
-		return false;
-	fill(pair[0]);
-	assert_int_equal(setsockopt(pair[0], SOL_SOCKET, SO_LINGER, &long_time, sizeof(long_time)),
-			 0);
-	return true;
-}
 
 /* The server's is the last descriptor of it, and is closed with the session. */
 static void test_a_socket_that_lingers_stops_nobody(void **state)
@@ -51,7 +16,7 @@ static void test_a_socket_that_lingers_stops_nobody(void **state)
 	int pair[2];
 
 	(void)state;
-	if (!open_lingering(pair))
+	if (!lingering_open(pair))
 		skip();
 	vhost_stage_serve(&stage, &(struct vhost_user_options){0}, NULL);
 	vhost_stage_connect(&stage, &peer);
@@ -78,7 +43,7 @@ static void test_a_socket_that_nobody_wants_stops_nobody(void **state)
 	int pair[2];
 
 	(void)state;
-	if (!open_lingering(pair))
+	if (!lingering_open(pair))
 		skip();
 	vhost_stage_serve(&stage, &(struct vhost_user_options){0}, NULL);
 	vhost_stage_connect(&stage, &peer);
@@ -102,7 +67,7 @@ static void test_a_socket_that_nobody_reads_stops_nobody(void **state)
 	int pair[2];
 
 	(void)state;
-	if (!open_lingering(pair))
+	if (!lingering_open(pair))
 		skip();
 	vhost_stage_serve(&stage, &(struct vhost_user_options){0}, NULL);
 	vhost_stage_connect(&stage, &first);
@@ -129,7 +94,7 @@ static void test_one_socket_too_many_stops_nobody(void **state)
 	int pair[2];
 
 	(void)state;
-	if (!open_lingering(pair))
+	if (!lingering_open(pair))
 		skip();
 	vhost_stage_serve(&stage, &(struct vhost_user_options){0}, NULL);
 	vhost_stage_connect(&stage, &peer);

@@ -242,7 +242,7 @@ static int serve_options_given(const struct serve_options *options)
 		serve_guard_hold_signals(&s.before);
 		status = options->no_sandbox ? (int)serve_open(&s) : serve_in_sandbox(&s);
 	}
-	serve_socket_close(&s.socket);
+	serve_socket_leave(&s.socket);
 	serve_device_close(&s.device);
 	return status;
 }

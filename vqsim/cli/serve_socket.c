@@ -136,11 +136,8 @@ static bool is_ours(const struct serve_socket *s)
 	return lstat(s->path, &st) == 0 && st.st_dev == s->dev && st.st_ino == s->ino;
 }
 
-void serve_socket_close(struct serve_socket *s)
+void serve_socket_leave(const struct serve_socket *s)
 {
 	if (s->path && is_ours(s))
 		unlink(s->path);
-	if (s->fd >= 0)
-		close(s->fd);
-	*s = (struct serve_socket){.fd = -1};
 }

@@ -16,7 +16,7 @@ extern "C" {
 #endif
 
 struct serve_socket {
-	int fd;           /* it listens; -1: closed */
+	int fd;           /* it listens; -1: it could not be opened */
 	const char *path; /* to remove at the end; NULL: nothing */
 	dev_t dev;        /* what was made there */
 	ino_t ino;
@@ -28,8 +28,12 @@ struct serve_socket {
  */
 enum cli_exit serve_socket_open(struct serve_socket *s, const char *path, int fd);
 
-/* Remove the path too, if it is still ours. A socket that could not be opened can be closed. */
-void serve_socket_close(struct serve_socket *s);
+/*
+ * Remove the path, if it is still ours. One that could not be opened can be left. The descriptor
+ * stays open to the end of the process: with it go the connections that nobody took, and sockets that
+ * were passed to them. To close one may take its time, but not for a process that ends.
+ */
+void serve_socket_leave(const struct serve_socket *s);
 
 #ifdef __cplusplus
 }
