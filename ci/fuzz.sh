@@ -54,6 +54,8 @@ run_target() {
 	set -- -max_total_time="$seconds" -artifact_prefix="$out/crash-$name-" -timeout=10 \
 		-print_final_stats=1
 	[ ! -f "fuzz/$name.dict" ] || set -- "$@" -dict="fuzz/$name.dict"
+	# To weigh inputs by their rarest features costs a fifth to a third of all runs, and gained nothing.
+	set -- "$@" -entropic=0
 	# libFuzzer adds to the first corpus only: the seeds stay as they are.
 	set -- "$@" "$work"
 	[ ! -d "fuzz/corpus/$name" ] || set -- "$@" "fuzz/corpus/$name"

@@ -403,7 +403,9 @@ struct fs_tree_dir_options {
 /*
  * The tree below a directory of the host. Nothing outside of it is opened, read or
  * changed, whatever links, mounts and renames do; what is mounted in it is not part of
- * the tree (EXDEV). Needs /proc. options may be NULL.
+ * the tree (EXDEV). A file is told from another one by its inode and time of birth: one that the
+ * host replaces within the tick of the clock in which it was made, and that gets the same inode
+ * number, can be taken for the old one. Needs /proc. options may be NULL.
  * Returns 0; -ENOTDIR; -ENOMEM; or what open(2) said.
  */
 int fs_tree_dir_create(struct fs_tree **tree, const char *path,
