@@ -8,6 +8,8 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <linux/capability.h>
+#include <sys/prctl.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -152,6 +154,13 @@ static void expect(const char *whose, enum what what, const char *kind, const ch
 			 (unsigned long long)want.sum);
 }
 
+/* The root of a container may be none for the host, which lets him have no trusted.*. */
+static bool is_root_to_both(const char *name)
+{
+	return geteuid() != 0 || strncmp(name, "trusted.", 8) != 0 ||
+	       prctl(PR_CAPBSET_READ, CAP_SYS_ADMIN, 0, 0, 0) == 1;
+}
+
 static unsigned compare(const char *kind)
 {
 	unsigned refused = 0;
@@ -164,7 +173,8 @@ static unsigned compare(const char *kind)
 		struct seen want = by_plain_call(what, kind, name);
 
 		expect("dir", what, kind, name, want, by_tree(&share.client, what, kind, name));
-		expect("ram", what, kind, name, want, by_tree(&ram, what, kind, name));
+		if (is_root_to_both(name))
+			expect("ram", what, kind, name, want, by_tree(&ram, what, kind, name));
 		refused += want.result < 0;
 	}
 	return refused;

@@ -77,7 +77,8 @@ struct vhost_user_server;
 /*
  * A server for device, which must not be attached to anything, on a listening unix socket, which
  * is made not to block. Neither is owned; both outlive the server. Of a device with more than 256
- * queues the first 256 are served.
+ * queues the first 256 are served. Closing the socket can wait for what hostile frontends sent to it
+ * without being served (a socket that lingers); the end of the process does not wait.
  * Returns 0; -EBADF: no descriptor; -ENOMEM; -EMFILE and -ENFILE.
  */
 int vhost_user_server_create(struct vhost_user_server **server, struct virtio_device *device,

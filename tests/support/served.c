@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -23,6 +24,8 @@ static void be_server(int out, const char *const *args)
 
 	for (unsigned i = 0; i < COMMAND_ARGS_MAX && args[i]; i++)
 		argv[i + 2] = (char *)args[i];
+	/* A test that was ended by its time limit leaves nothing behind. */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	dup2(out, 1);
 	dup2(out, 2);
 	execv(command_binary(), argv);
