@@ -246,9 +246,11 @@ static int judge(struct model_step *s)
 	int fault = s->op->fault ? s->op->fault(s) : 0;
 	int want = s->op->predict(s), got = error_of(s);
 
-	/* A FORGET that is on its way may be late. */
-	if (want == -ESTALE && s->tree->forgets > 0)
+	/* A FORGET that is on its way may be late. What is made by such an id is not followed. */
+	if (want == -ESTALE && s->tree->forgets > 0) {
 		want = MODEL_ANY;
+		s->tree->stray_ids |= got == 0;
+	}
 	if (got == -ESTALE && model_may_be_lost(s)) {
 		want = MODEL_ANY;
 		fault = 0;

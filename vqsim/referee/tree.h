@@ -83,7 +83,8 @@ struct vqsim_tree {
 	char steps[VQSIM_TREE_STEPS][160];
 	uint64_t step_count;
 	bool stray_handles; /* there are handles of files that are not known */
-	bool no_memory;     /* nothing is judged any more */
+	bool stray_ids; /* and ids, of what was done by an id that a FORGET gave back meanwhile */
+	bool no_memory; /* nothing is judged any more */
 };
 
 /* options may be NULL: no freedom, an empty root. Returns 0 or -ENOMEM. */

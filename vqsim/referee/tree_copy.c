@@ -221,6 +221,7 @@ void model_adopt(struct vqsim_tree *tree, struct vqsim_tree *copy)
 		tree->all->at_of_all = &tree->all;
 	tree->handles = copy->handles;
 	tree->stray_handles = copy->stray_handles;
+	tree->stray_ids = copy->stray_ids;
 	tree->clock = copy->clock;
 	tree->latest = copy->latest;
 	tree->judged = copy->judged;

@@ -160,6 +160,12 @@ bool model_may_be_lost(const struct model_step *s)
 		is_nameless(s->tree, s->args->target_node));
 }
 
+/* Perhaps, that is. */
+static bool unknown_ids_work(const struct vqsim_tree *tree)
+{
+	return tree->stray_ids || (tree->options.freedom & VQSIM_TREE_IDS_LINGER);
+}
+
 static bool is_known(const struct model_step *s, uint64_t id)
 {
 	return id == 0 || model_node_of(s->tree, id);
@@ -193,7 +199,7 @@ static bool names_known_files(const struct model_step *s)
 
 void model_after_stale_id(struct model_step *s)
 {
-	if (!(s->tree->options.freedom & VQSIM_TREE_IDS_LINGER) || names_known_files(s))
+	if (!unknown_ids_work(s->tree) || names_known_files(s))
 		return;
 	s->tree->stray_handles |= s->args->opcode == FUSE_OPEN || s->args->opcode == FUSE_OPENDIR ||
 				  s->args->opcode == FUSE_CREATE || s->args->opcode == FUSE_TMPFILE;
@@ -232,7 +238,7 @@ void model_new_session(struct vqsim_tree *tree)
 {
 	struct model_node *node;
 
-	tree->stray_handles = false;
+	tree->stray_handles = tree->stray_ids = false;
 	while (tree->handles)
 		model_handle_free(tree, tree->handles);
 	while ((node = next_looked_up(tree)))
@@ -246,7 +252,7 @@ int model_need(const struct model_step *s, uint64_t id, struct model_node **node
 	*node = model_node_of(s->tree, id);
 	if (*node)
 		return 0;
-	return s->tree->options.freedom & VQSIM_TREE_IDS_LINGER ? MODEL_ANY : -ESTALE;
+	return unknown_ids_work(s->tree) ? MODEL_ANY : -ESTALE;
 }
 
 int model_need_dir(const struct model_step *s, uint64_t id, struct model_node **dir)
@@ -279,7 +285,7 @@ int model_need_handle(const struct model_step *s, uint64_t node, uint64_t id,
 		return MODEL_ANY;
 	if (model_node_of(s->tree, node))
 		return -EBADF;
-	return s->tree->options.freedom & VQSIM_TREE_IDS_LINGER ? MODEL_ANY : -ESTALE;
+	return unknown_ids_work(s->tree) ? MODEL_ANY : -ESTALE;
 }
 
 int model_need_file(const struct model_step *s, uint64_t node, uint64_t id,
