@@ -44,13 +44,44 @@ int model_predict_rmdir(struct model_step *s)
 	return error ? error : check_empty(name->node);
 }
 
+static void lose(struct model_step *s, struct model_name *name)
+{
+	if (!name)
+		return;
+	name->node->attr_known = false;
+	model_may(s, name->node, MODEL_CTIME);
+	model_name_remove(s->tree, name);
+}
+
+/* With a name nodes may go: it is looked for anew. */
+static struct model_name *find_below_unknown(const struct vqsim_tree *tree)
+{
+	struct model_node *node = tree->all;
+
+	while (node && (node->id != 0 || !node->children))
+		node = node->next_of_all;
+	return node ? node->children : NULL;
+}
+
+/* A directory was meant by an id that is not known: any that has none may be it. */
+static void lose_below_unknown(struct model_step *s)
+{
+	struct model_name *name;
+
+	model_unnamed_somebody(s);
+	while ((name = find_below_unknown(s->tree)))
+		lose(s, name);
+}
+
 static void apply_remove(struct model_step *s, bool as_dir)
 {
 	struct model_node *dir;
 	struct model_name *name;
 
-	if (model_need_dir(s, s->args->node, &dir))
+	if (model_need_dir(s, s->args->node, &dir)) {
+		lose_below_unknown(s);
 		return;
+	}
 	model_dir_changed(s, dir);
 	if (as_dir && dir->nlink > 0)
 		dir->nlink--;
@@ -256,13 +287,18 @@ static void move(struct model_step *s, const struct move *m)
 		leave_whiteout(s, m);
 }
 
-static void lose(struct model_step *s, struct model_name *name)
+/* Of one directory or of both the id is not known. */
+static void move_by_stale_id(struct model_step *s)
 {
-	if (!name)
-		return;
-	name->node->attr_known = false;
-	model_may(s, name->node, MODEL_CTIME);
-	model_name_remove(s->tree, name);
+	const struct vqsim_fs_args *args = s->args;
+	struct model_node *from = model_node_of(s->tree, args->node);
+	struct model_node *to = model_node_of(s->tree, args->new_parent);
+
+	lose_below_unknown(s);
+	if (from)
+		lose(s, model_name_get(s->tree, from, args->name));
+	if (to)
+		lose(s, model_name_get(s->tree, to, args->new_name));
 }
 
 /* One of both is not known: what the old name stands for now is not either. */
@@ -292,8 +328,10 @@ void model_apply_rename(struct model_step *s)
 {
 	struct move m;
 
-	if (find(s, &m))
+	if (find(s, &m)) {
+		move_by_stale_id(s);
 		return;
+	}
 	if (m.name && m.target && m.name->node == m.target->node)
 		return;
 	if (!m.name || (!m.target && (m.exchange || may_be_nothing(s, &m)))) {
