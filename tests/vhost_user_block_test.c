@@ -38,16 +38,6 @@ static void wait_for_used(struct vhost_peer *peer, uint32_t index)
 	poll(NULL, 0, 20);
 }
 
-static void assert_serves_another(struct vhost_stage *stage)
-{
-	struct vhost_peer peer;
-
-	vhost_stage_connect(stage, &peer);
-	peer_set_up(&peer);
-	peer_read_sector(&peer, 0);
-	peer_finish(&peer);
-}
-
 /* Its own messages are answered too, and it is told of. */
 static void test_a_full_call_descriptor_stops_nobody(void **state)
 {
@@ -55,9 +45,7 @@ static void test_a_full_call_descriptor_stops_nobody(void **state)
 	struct vhost_peer peer;
 
 	(void)state;
-	vhost_stage_serve(&stage, &(struct vhost_user_options){0}, NULL);
-	vhost_stage_connect(&stage, &peer);
-	peer_set_up(&peer);
+	vhost_stage_serve_peer(&stage, &peer);
 	fill_counter(peer.call[0]);
 	peer_expose(&peer, 0);
 	wait_for_used(&peer, 0);
@@ -65,7 +53,7 @@ static void test_a_full_call_descriptor_stops_nobody(void **state)
 	assert_int_equal(peer_stop(&peer, 0), 1);
 	vhost_stage_wait(&stage, VHOST_USER_REFUSED, 1);
 	peer_finish(&peer);
-	assert_serves_another(&stage);
+	vhost_stage_assert_serves(&stage);
 	vhost_stage_finish(&stage);
 }
 
@@ -75,9 +63,7 @@ static void test_a_server_that_waits_for_a_frontend_can_be_ended(void **state)
 	struct vhost_peer peer;
 
 	(void)state;
-	vhost_stage_serve(&stage, &(struct vhost_user_options){0}, NULL);
-	vhost_stage_connect(&stage, &peer);
-	peer_set_up(&peer);
+	vhost_stage_serve_peer(&stage, &peer);
 	fill_counter(peer.call[0]);
 	peer_expose(&peer, 0);
 	wait_for_used(&peer, 0);
@@ -93,9 +79,7 @@ static void test_a_full_error_descriptor_stops_nobody(void **state)
 	struct vhost_peer peer;
 
 	(void)state;
-	vhost_stage_serve(&stage, &(struct vhost_user_options){0}, NULL);
-	vhost_stage_connect(&stage, &peer);
-	peer_set_up(&peer);
+	vhost_stage_serve_peer(&stage, &peer);
 	for (uint32_t i = 0; i < PEER_QUEUES; i++)
 		assert_int_equal(peer_tell_fd(&peer, VHOST_USER_SET_VRING_ERR, i, full), 0);
 	fill_counter(full);
@@ -106,7 +90,7 @@ static void test_a_full_error_descriptor_stops_nobody(void **state)
 	peer_ask(&peer, VHOST_USER_GET_FEATURES);
 	peer_finish(&peer);
 	close(full);
-	assert_serves_another(&stage);
+	vhost_stage_assert_serves(&stage);
 	vhost_stage_finish(&stage);
 }
 
@@ -147,7 +131,7 @@ static void test_a_full_backend_channel_stops_nobody(void **state)
 	vhost_stage_wait(&stage, VHOST_USER_REFUSED, 1);
 	peer_ask(&peer, VHOST_USER_GET_FEATURES);
 	peer_finish(&peer);
-	assert_serves_another(&stage);
+	vhost_stage_assert_serves(&stage);
 	vhost_stage_finish(&stage);
 	close(channel[0]);
 	close(channel[1]);

@@ -18,16 +18,11 @@ static void test_a_socket_that_lingers_stops_nobody(void **state)
 	(void)state;
 	if (!lingering_open(pair))
 		skip();
-	vhost_stage_serve(&stage, &(struct vhost_user_options){0}, NULL);
-	vhost_stage_connect(&stage, &peer);
-	peer_set_up(&peer);
+	vhost_stage_serve_peer(&stage, &peer);
 	assert_int_equal(peer_tell_fd(&peer, VHOST_USER_SET_VRING_ERR, 0, pair[0]), 0);
 	close(pair[0]);
 	peer_finish(&peer);
-	vhost_stage_connect(&stage, &peer);
-	peer_set_up(&peer);
-	peer_read_sector(&peer, 0);
-	peer_finish(&peer);
+	vhost_stage_assert_serves(&stage);
 	vhost_stage_finish(&stage);
 	close(pair[1]);
 }
@@ -45,9 +40,7 @@ static void test_a_socket_that_nobody_wants_stops_nobody(void **state)
 	(void)state;
 	if (!lingering_open(pair))
 		skip();
-	vhost_stage_serve(&stage, &(struct vhost_user_options){0}, NULL);
-	vhost_stage_connect(&stage, &peer);
-	peer_set_up(&peer);
+	vhost_stage_serve_peer(&stage, &peer);
 	assert_true(peer_send_bytes(&peer, &header, 4, &pair[0], 1));
 	close(pair[0]);
 	assert_true(
@@ -69,9 +62,7 @@ static void test_a_socket_that_nobody_reads_stops_nobody(void **state)
 	(void)state;
 	if (!lingering_open(pair))
 		skip();
-	vhost_stage_serve(&stage, &(struct vhost_user_options){0}, NULL);
-	vhost_stage_connect(&stage, &first);
-	peer_set_up(&first);
+	vhost_stage_serve_peer(&stage, &first);
 	vhost_stage_connect(&stage, &second);
 	assert_true(peer_send_bytes(&second, &none, sizeof(none), NULL, 0));
 	assert_true(peer_send_bytes(&second, &none, sizeof(none), &pair[0], 1));

@@ -44,9 +44,7 @@ static void test_a_second_frontend_waits_for_the_first_to_go(void **state)
 	struct vhost_stage stage;
 
 	(void)state;
-	vhost_stage_serve(&stage, &(struct vhost_user_options){0}, NULL);
-	vhost_stage_connect(&stage, &first);
-	peer_set_up(&first);
+	vhost_stage_serve_peer(&stage, &first);
 	vhost_stage_connect(&stage, &second);
 	peer_read_sector(&first, 0);
 	assert_int_equal(vhost_stage_count(&stage, VHOST_USER_CONNECTED), 1);
@@ -116,9 +114,7 @@ static void test_a_server_with_nothing_to_do_sleeps(void **state)
 	uint64_t before;
 
 	(void)state;
-	vhost_stage_serve(&stage, &(struct vhost_user_options){0}, NULL);
-	vhost_stage_connect(&stage, &peer);
-	peer_set_up(&peer);
+	vhost_stage_serve_peer(&stage, &peer);
 	peer_read_sector(&peer, 0);
 	peer_ask(&peer, VHOST_USER_GET_FEATURES);
 	before = processor_us();
@@ -134,9 +130,7 @@ static void test_a_ring_without_a_kick_descriptor_is_polled(void **state)
 	struct vhost_peer peer;
 
 	(void)state;
-	vhost_stage_serve(&stage, &(struct vhost_user_options){0}, NULL);
-	vhost_stage_connect(&stage, &peer);
-	peer_set_up(&peer);
+	vhost_stage_serve_peer(&stage, &peer);
 	assert_int_equal(peer_tell_fd(&peer, VHOST_USER_SET_VRING_KICK, 0, -1), 0);
 	peer_read_sector(&peer, 0);
 	peer_finish(&peer);
@@ -149,9 +143,7 @@ static void test_two_rings_are_served_at_the_same_time(void **state)
 	struct vhost_peer peer;
 
 	(void)state;
-	vhost_stage_serve(&stage, &(struct vhost_user_options){0}, NULL);
-	vhost_stage_connect(&stage, &peer);
-	peer_set_up(&peer);
+	vhost_stage_serve_peer(&stage, &peer);
 	peer_start_ring(&peer, 1, 0);
 	for (unsigned n = 0; n < 100; n++) {
 		peer_expose(&peer, 1);
@@ -188,9 +180,7 @@ static void test_stop_ends_the_server_with_a_frontend_connected(void **state)
 	struct vhost_peer peer;
 
 	(void)state;
-	vhost_stage_serve(&stage, &(struct vhost_user_options){0}, NULL);
-	vhost_stage_connect(&stage, &peer);
-	peer_set_up(&peer);
+	vhost_stage_serve_peer(&stage, &peer);
 	peer_read_sector(&peer, 0);
 	vhost_stage_finish(&stage);
 	assert_int_equal(recv(peer.socket, &(char){0}, 1, 0), 0);

@@ -156,6 +156,23 @@ void vhost_stage_connect(struct vhost_stage *stage, struct vhost_peer *peer)
 	peer_init(peer, fd);
 }
 
+void vhost_stage_serve_peer(struct vhost_stage *stage, struct vhost_peer *peer)
+{
+	vhost_stage_serve(stage, &(struct vhost_user_options){0}, NULL);
+	vhost_stage_connect(stage, peer);
+	peer_set_up(peer);
+}
+
+void vhost_stage_assert_serves(struct vhost_stage *stage)
+{
+	struct vhost_peer peer;
+
+	vhost_stage_connect(stage, &peer);
+	peer_set_up(&peer);
+	peer_read_sector(&peer, 0);
+	peer_finish(&peer);
+}
+
 unsigned vhost_stage_count(struct vhost_stage *stage, enum vhost_user_event event)
 {
 	unsigned count;

@@ -58,6 +58,12 @@ void vhost_stage_serve(struct vhost_stage *stage, const struct vhost_user_option
 /* A new frontend of the server. */
 void vhost_stage_connect(struct vhost_stage *stage, struct vhost_peer *peer);
 
+/* A server with the default options, and a first frontend whose rings have started. */
+void vhost_stage_serve_peer(struct vhost_stage *stage, struct vhost_peer *peer);
+
+/* One more frontend comes, is served, and goes. */
+void vhost_stage_assert_serves(struct vhost_stage *stage);
+
 /* How often the server has told this. */
 unsigned vhost_stage_count(struct vhost_stage *stage, enum vhost_user_event event);
 
